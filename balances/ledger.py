@@ -1,0 +1,527 @@
+"""The ledger: what the vault promises, as records and one interface.
+
+Two ledgers keep these promises: ``memory.MemoryLedger``, the specification one can read, and ``store.StoreLedger``,
+the same in Lua on Valkey or Redis. Everything is an integer: money in micro-units (see ``money``), services in octets,
+seconds or events, time in milliseconds since 1970 (UTC). The ledger reads no clock; ``now`` is an argument.
+
+Words: an *account* holds one money bucket and any number of allowance *buckets*. A *session* is one credit-control
+session (a Diameter session, a SIP call) of an account; inside it each *key* (a rating group, a service) holds its own
+reservation. A *quote* says what a key costs and which buckets may pay for it.
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from balances.price import Price
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A frozen, typed record."""
+
+
+class LedgerError(Exception):
+    """The ledger refuses; nothing was changed."""
+
+
+class Taken(LedgerError):
+    """The account id or one of the identities belongs to somebody already."""
+
+
+class NoSuchAccount(LedgerError):
+    """There is no such account."""
+
+
+class OperationConflict(LedgerError):
+    """The operation id was used before with other content."""
+
+
+class InsufficientFunds(LedgerError):
+    """The movement would leave less than nothing available."""
+
+
+class OutOfRange(LedgerError):
+    """An amount or counter would leave the range in which counting is exact."""
+
+
+class Unavailable(Exception):
+    """The store did not answer in time: the outcome is *unknown*, and only a repeat with the same id may find out."""
+
+
+class Unit(StrEnum):
+    """What is counted. A money allowance and CC-Money are counted in micro-units of the account's currency."""
+
+    OCTETS = "octets"
+    SECONDS = "seconds"
+    EVENTS = "events"
+    MONEY = "money"
+
+
+class Status(StrEnum):
+    """Life of an account. Only an active one is granted anything; usage reported is debited in any state."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class IdentityType(StrEnum):
+    """Kinds of subscriber identity (Subscription-Id-Type, RFC 8506 section 8.47)."""
+
+    E164 = "e164"
+    IMSI = "imsi"
+    SIP = "sip"
+    NAI = "nai"
+    PRIVATE = "private"
+
+
+class Identity(Record, order=True):
+    """One name under which the network knows a subscriber; E.164 in digits without ``+``, SIP as ``user@domain``."""
+
+    type: IdentityType
+    value: str
+
+
+class Address(Record):
+    """Where an account lives: its id, and the virtual shard its keys carry."""
+
+    shard: int
+    account: str
+
+
+class Counters(Record):
+    """The four monotonic counters of a bucket but for ``reserved``, which moves both ways."""
+
+    credited: int = 0
+    debited: int = 0
+    reserved: int = 0
+    overrun: int = 0
+    """Part of ``debited`` that no credit covered: consumed is consumed."""
+
+    @property
+    def balance(self) -> int:
+        """What is left when nothing is reserved."""
+        return self.credited - self.debited
+
+    @property
+    def remaining(self) -> int:
+        """What is left and not reserved (without any credit limit); below zero by at most ``overrun``."""
+        return self.credited - self.debited - self.reserved
+
+
+class Bucket(Record):
+    """An allowance given by an offer. ``priority``: lower pays first; equal ones by earlier expiry, then by id."""
+
+    id: str
+    offer: str
+    unit: Unit
+    initial: int
+    counters: Counters
+    priority: int = 100
+    expires_at: int | None = None
+
+
+class NewAccount(Record):
+    """What opening an account takes. With a parent the account lives in the parent's shard."""
+
+    id: str
+    plan: str
+    currency: str
+    credit_limit: int = 0
+    identities: tuple[Identity, ...] = ()
+    parent: str | None = None
+
+
+class Account(Record):
+    """An account as stored. ``version`` grows with each change of the terms (not of the balance)."""
+
+    address: Address
+    version: int
+    status: Status
+    plan: str
+    currency: str
+    credit_limit: int
+    identities: tuple[Identity, ...]
+    parent: str | None
+    opened_at: int
+    money: Counters
+    buckets: tuple[Bucket, ...] = ()
+
+    @property
+    def available(self) -> int:
+        """Money that could be reserved now: credited - debited - reserved + credit limit."""
+        return self.money.remaining + self.credit_limit
+
+
+class AccountChange(Record):
+    """New terms; ``None`` leaves a term as it is."""
+
+    plan: str | None = None
+    status: Status | None = None
+    credit_limit: int | None = None
+    identities: tuple[Identity, ...] | None = None
+
+
+class Movement(Record):
+    """Money put into (top-up, adjustment, amount above zero) or taken out of an account (amount below zero).
+
+    Idempotent by ``operation``; ``cause`` and ``reference`` go into the ledger entry.
+    """
+
+    address: Address
+    operation: str
+    amount: int
+    cause: str
+    reference: str = ""
+    now: int
+
+
+class Gift(Record):
+    """An offer's bucket given to an account. Idempotent by ``operation``."""
+
+    address: Address
+    operation: str
+    offer: str
+    unit: Unit
+    amount: int
+    priority: int = 100
+    expires_at: int | None = None
+    now: int
+
+
+class Receipt(Record):
+    """What a movement or gift did. ``repeated``: it had been done before and was not done again."""
+
+    entry: str
+    account: Account
+    bucket: str | None = None
+    repeated: bool = False
+
+
+class Quote(Record):
+    """The conditions of a key: what money pays, which offers' buckets may pay first, and the door's own terms.
+
+    ``terms`` is opaque here; it is kept with the answer, so that a replay says the same though the catalogue changed.
+    """
+
+    price: Price
+    offers: tuple[str, ...] = ()
+    terms: bytes = b""
+
+
+class Use(Record):
+    """One key of a request: what was used, what is wanted.
+
+    ``used`` counts units since the last report of this key; a door that hears of totals sets ``total`` instead, and the
+    ledger settles the difference to what it has settled before. ``wanted`` units are reserved anew, or, if that many are
+    not affordable, as many as are but not fewer than ``least``; 0 wants nothing: what the key held is released.
+    ``quote`` None: on the conditions the session holds this key under. ``denied``: a reason for which nothing is
+    granted whatever the balance; it comes back as the grant's ``refused``.
+    """
+
+    key: str
+    unit: Unit
+    used: int = 0
+    total: int | None = None
+    wanted: int = 0
+    least: int = 1
+    quote: Quote | None
+    denied: str | None = None
+
+
+class Phase(StrEnum):
+    """Where in its session a request stands (CC-Request-Type, RFC 8506 section 8.3)."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    CLOSE = "close"
+    EVENT = "event"
+    """Debit at once, all uses or none; the session is only a record for replays and refunds."""
+
+
+class Lapse(StrEnum):
+    """What happens to the reservations of a session nobody renews."""
+
+    RELEASE = "release"
+    CHARGE = "charge"
+    """Debit what was granted, provisionally: a report that comes late after all replaces it."""
+
+
+class Empty(StrEnum):
+    """What to make of an OPEN to which nothing was granted though something was wanted."""
+
+    KEEP = "keep"
+    REFUSE = "refuse"
+    """No session: only a record that replays the refusal."""
+
+
+class Charge(Record):
+    """One credit-control request. ``(session, operation)`` makes it happen once.
+
+    ``fingerprint`` tells a repeat from a different request under the same id. ``version`` is the account's when the
+    quotes were made; an older one is answered STALE, nothing done. ``deadline``: when the session lapses unless
+    renewed. ``context`` is the door's own memory of the session, opaque here; None keeps what is there.
+    """
+
+    address: Address
+    version: int
+    session: str
+    operation: str
+    fingerprint: int
+    phase: Phase
+    door: str
+    now: int
+    deadline: int
+    uses: tuple[Use, ...] = ()
+    lapse: Lapse = Lapse.RELEASE
+    empty: Empty = Empty.KEEP
+    context: bytes | None = None
+    cause: str = ""
+
+
+class Verdict(StrEnum):
+    """What became of a charge as a whole."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """OPEN with Empty.REFUSE or EVENT: nothing was granted, no money moved, no session is open."""
+    STALE = "stale"
+    """The account's terms are newer than the quotes: read the account again and repeat. Nothing was done."""
+    NO_ACCOUNT = "no-account"
+    UNKNOWN_SESSION = "unknown-session"
+    """UPDATE or CLOSE of a session never heard of. A CLOSE leaves a tombstone that voids an OPEN overtaken by it."""
+    CLOSED_SESSION = "closed-session"
+    """UPDATE or CLOSE after the end: nothing is done. OPEN after such a tombstone: void."""
+    LAPSED_SESSION = "lapsed-session"
+    """UPDATE or CLOSE after the session lapsed: what was used is debited once, nothing is granted."""
+    OTHER_ACCOUNT = "other-account"
+    """The session belongs to another account; nothing was done."""
+    OUT_OF_RANGE = "out-of-range"
+
+
+INSUFFICIENT = "insufficient-credit"
+"""The ledger's own reason to refuse a key; the others come in as ``Use.denied``."""
+
+UNQUOTED = "unquoted"
+"""``Use.quote`` was None and the session holds no conditions for the key: nothing settled, nothing granted."""
+
+
+class Grant(Record):
+    """What a key got. Money amounts in micro-units."""
+
+    key: str
+    granted: int = 0
+    """Units now reserved (EVENT: debited) for the key, from buckets and money together."""
+    cost: int = 0
+    """Money reserved (EVENT: debited) for them."""
+    settled: int = 0
+    """Money debited by this request for what was used."""
+    final: bool = False
+    """Less than wanted, or nothing would be left for another ``least`` after this grant."""
+    refused: str | None = None
+    terms: bytes = b""
+
+
+class Charged(Record):
+    """The outcome of a charge, first time or replayed."""
+
+    verdict: Verdict
+    grants: tuple[Grant, ...] = ()
+    spent: int = 0
+    """Money debited in this session so far."""
+    available: int = 0
+    """The account's available money after the request."""
+    replayed: bool = False
+    conflict: bool = False
+    """Replayed for a request whose content differs from the first one's."""
+
+
+class Refund(Record):
+    """Give back what an earlier EVENT (or whole session) debited: to the same buckets, once.
+
+    ``session`` and ``operation`` are the refund's own; ``target`` is the session that was charged.
+    """
+
+    address: Address
+    session: str
+    operation: str
+    fingerprint: int
+    target: str
+    door: str
+    now: int
+
+
+class Refunded(Record):
+    """``amount`` of money given back; 0 and ``found`` False if the target is unknown, of another account or spent."""
+
+    found: bool
+    amount: int = 0
+    again: bool = False
+    """The target had been refunded before (by another operation): nothing was paid twice."""
+    replayed: bool = False
+
+
+class SessionState(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    LAPSED = "lapsed"
+
+
+class Holding(Record):
+    """What a key of a session holds and has consumed."""
+
+    key: str
+    unit: Unit
+    granted: int
+    cost: int
+    used: int
+    spent: int
+
+
+class Session(Record):
+    """A credit session as stored."""
+
+    id: str
+    address: Address
+    door: str
+    state: SessionState
+    opened_at: int
+    updated_at: int
+    deadline: int
+    context: bytes
+    spent: int
+    holdings: tuple[Holding, ...]
+
+
+class Line(Record):
+    """One bucket's part in a ledger entry: the changes of its counters, and its remaining before and after."""
+
+    bucket: str
+    """``"money"`` or a bucket's id."""
+    asset: str
+    """The currency, or the unit of an allowance: what the house account is kept in."""
+    credited: int = 0
+    debited: int = 0
+    reserved: int = 0
+    overrun: int = 0
+    before: int = 0
+    after: int = 0
+
+
+class Entry(Record):
+    """One mutation, once, as the outbox and the journal keep it. ``id`` orders the entries of a shard."""
+
+    id: str
+    at: int
+    shard: int
+    account: str
+    operation: str
+    cause: str
+    door: str = ""
+    session: str = ""
+    reference: str = ""
+    lines: tuple[Line, ...] = ()
+
+
+class Lapsed(Record):
+    """A session the reaper closed."""
+
+    session: str
+    address: Address
+    door: str
+
+
+class Sum(Record):
+    """The books of one asset: over all accounts and as the house account mirrors it."""
+
+    asset: str
+    accounts: Counters
+    house: Counters
+    available: int
+    """Sum of remaining over the accounts, without credit limits."""
+
+
+class Audit(Record):
+    """Do the books close? ``findings`` is empty if they do; each is a sentence with the account or session named."""
+
+    accounts: int
+    sessions: int
+    sums: tuple[Sum, ...]
+    findings: tuple[str, ...]
+
+    @property
+    def balanced(self) -> bool:
+        return not self.findings
+
+
+class Ledger(Protocol):
+    """The verbs. Each is one atomic step in the store; any of them may raise Unavailable."""
+
+    async def open_account(self, new: NewAccount, now: int) -> Account:
+        """Open it; raises Taken, or NoSuchAccount for an unknown parent."""
+        ...
+
+    async def find(self, identity: Identity) -> Address | None:
+        """Whose identity is it?"""
+        ...
+
+    async def address(self, account: str) -> Address | None:
+        """Where does the account of this id live?"""
+        ...
+
+    async def account(self, address: Address) -> Account:
+        """Read it; raises NoSuchAccount."""
+        ...
+
+    async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
+        """A page of accounts in the order of their ids."""
+        ...
+
+    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:
+        """Change the terms; raises NoSuchAccount, Taken, InsufficientFunds (a credit limit below what is in use)."""
+        ...
+
+    async def move(self, movement: Movement) -> Receipt:
+        """Top up or adjust; raises NoSuchAccount, OperationConflict, InsufficientFunds, OutOfRange."""
+        ...
+
+    async def give(self, gift: Gift) -> Receipt:
+        """Give a bucket; raises NoSuchAccount, OperationConflict, OutOfRange."""
+        ...
+
+    async def charge(self, charge: Charge) -> Charged:
+        """Replay? else settle what was used, release what the keys held, reserve anew, remember the answer."""
+        ...
+
+    async def refund(self, refund: Refund) -> Refunded:
+        """Undo an earlier debit, once."""
+        ...
+
+    async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
+        """Lapse up to ``limit`` sessions past their deadline in each shard and write off expired buckets."""
+        ...
+
+    async def locate(self, session: str) -> Address | None:
+        """Which account does the session (open or lately ended) belong to?"""
+        ...
+
+    async def session(self, address: Address, session: str) -> Session | None:
+        """Read one session, open or lately ended."""
+        ...
+
+    async def sessions(self, address: Address | None = None, limit: int = 1000) -> tuple[Session, ...]:
+        """Open sessions, of one account or of all, those due soonest first."""
+        ...
+
+    async def entries(self, address: Address, after: str = "", limit: int = 100) -> tuple[Entry, ...]:
+        """The account's ledger entries after the given entry id, oldest first."""
+        ...
+
+    async def audit(self) -> Audit:
+        """Sum everything and compare; exact at any moment, shard by shard."""
+        ...
+
+    async def probe(self) -> None:
+        """Run a script on the canary account of every shard; raises Unavailable."""
+        ...
