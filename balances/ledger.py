@@ -18,7 +18,7 @@ from balances.price import Price
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A frozen, typed record."""
+    """A frozen, typed record. Subclasses repeat the two words: type checkers do not inherit them."""
 
 
 class LedgerError(Exception):
@@ -76,21 +76,21 @@ class IdentityType(StrEnum):
     PRIVATE = "private"
 
 
-class Identity(Record, order=True):
+class Identity(Record, frozen=True, kw_only=True, order=True):
     """One name under which the network knows a subscriber; E.164 in digits without ``+``, SIP as ``user@domain``."""
 
     type: IdentityType
     value: str
 
 
-class Address(Record):
+class Address(Record, frozen=True, kw_only=True):
     """Where an account lives: its id, and the virtual shard its keys carry."""
 
     shard: int
     account: str
 
 
-class Counters(Record):
+class Counters(Record, frozen=True, kw_only=True):
     """The four monotonic counters of a bucket but for ``reserved``, which moves both ways."""
 
     credited: int = 0
@@ -110,7 +110,7 @@ class Counters(Record):
         return self.credited - self.debited - self.reserved
 
 
-class Bucket(Record):
+class Bucket(Record, frozen=True, kw_only=True):
     """An allowance given by an offer. ``priority``: lower pays first; equal ones by earlier expiry, then by id."""
 
     id: str
@@ -122,7 +122,7 @@ class Bucket(Record):
     expires_at: int | None = None
 
 
-class NewAccount(Record):
+class NewAccount(Record, frozen=True, kw_only=True):
     """What opening an account takes. With a parent the account lives in the parent's shard."""
 
     id: str
@@ -133,7 +133,7 @@ class NewAccount(Record):
     parent: str | None = None
 
 
-class Account(Record):
+class Account(Record, frozen=True, kw_only=True):
     """An account as stored. ``version`` grows with each change of the terms (not of the balance)."""
 
     address: Address
@@ -154,7 +154,7 @@ class Account(Record):
         return self.money.remaining + self.credit_limit
 
 
-class AccountChange(Record):
+class AccountChange(Record, frozen=True, kw_only=True):
     """New terms; ``None`` leaves a term as it is."""
 
     plan: str | None = None
@@ -163,7 +163,7 @@ class AccountChange(Record):
     identities: tuple[Identity, ...] | None = None
 
 
-class Movement(Record):
+class Movement(Record, frozen=True, kw_only=True):
     """Money put into (top-up, adjustment, amount above zero) or taken out of an account (amount below zero).
 
     Idempotent by ``operation``; ``cause`` and ``reference`` go into the ledger entry.
@@ -177,7 +177,7 @@ class Movement(Record):
     now: int
 
 
-class Gift(Record):
+class Gift(Record, frozen=True, kw_only=True):
     """An offer's bucket given to an account. Idempotent by ``operation``."""
 
     address: Address
@@ -190,7 +190,7 @@ class Gift(Record):
     now: int
 
 
-class Receipt(Record):
+class Receipt(Record, frozen=True, kw_only=True):
     """What a movement or gift did. ``repeated``: it had been done before and was not done again."""
 
     entry: str
@@ -199,7 +199,7 @@ class Receipt(Record):
     repeated: bool = False
 
 
-class Quote(Record):
+class Quote(Record, frozen=True, kw_only=True):
     """The conditions of a key: what money pays, which offers' buckets may pay first, and the door's own terms.
 
     ``terms`` is opaque here; it is kept with the answer, so that a replay says the same though the catalogue changed.
@@ -210,12 +210,12 @@ class Quote(Record):
     terms: bytes = b""
 
 
-class Use(Record):
+class Use(Record, frozen=True, kw_only=True):
     """One key of a request: what was used, what is wanted.
 
     ``used`` counts units since the last report of this key; a door that hears of totals sets ``total`` instead, and the
-    ledger settles the difference to what it has settled before. ``wanted`` units are reserved anew, or, if that many are
-    not affordable, as many as are but not fewer than ``least``; 0 wants nothing: what the key held is released.
+    ledger settles the difference to what it has settled before. ``wanted`` units are reserved anew, or, if that many
+    are not affordable, as many as are but not fewer than ``least``; 0 wants nothing: what the key held is released.
     ``quote`` None: on the conditions the session holds this key under. ``denied``: a reason for which nothing is
     granted whatever the balance; it comes back as the grant's ``refused``.
     """
@@ -256,7 +256,7 @@ class Empty(StrEnum):
     """No session: only a record that replays the refusal."""
 
 
-class Charge(Record):
+class Charge(Record, frozen=True, kw_only=True):
     """One credit-control request. ``(session, operation)`` makes it happen once.
 
     ``fingerprint`` tells a repeat from a different request under the same id. ``version`` is the account's when the
@@ -307,7 +307,7 @@ UNQUOTED = "unquoted"
 """``Use.quote`` was None and the session holds no conditions for the key: nothing settled, nothing granted."""
 
 
-class Grant(Record):
+class Grant(Record, frozen=True, kw_only=True):
     """What a key got. Money amounts in micro-units."""
 
     key: str
@@ -323,7 +323,7 @@ class Grant(Record):
     terms: bytes = b""
 
 
-class Charged(Record):
+class Charged(Record, frozen=True, kw_only=True):
     """The outcome of a charge, first time or replayed."""
 
     verdict: Verdict
@@ -337,7 +337,7 @@ class Charged(Record):
     """Replayed for a request whose content differs from the first one's."""
 
 
-class Refund(Record):
+class Refund(Record, frozen=True, kw_only=True):
     """Give back what an earlier EVENT (or whole session) debited: to the same buckets, once.
 
     ``session`` and ``operation`` are the refund's own; ``target`` is the session that was charged.
@@ -352,7 +352,7 @@ class Refund(Record):
     now: int
 
 
-class Refunded(Record):
+class Refunded(Record, frozen=True, kw_only=True):
     """``amount`` of money given back; 0 and ``found`` False if the target is unknown, of another account or spent."""
 
     found: bool
@@ -368,7 +368,7 @@ class SessionState(StrEnum):
     LAPSED = "lapsed"
 
 
-class Holding(Record):
+class Holding(Record, frozen=True, kw_only=True):
     """What a key of a session holds and has consumed."""
 
     key: str
@@ -379,7 +379,7 @@ class Holding(Record):
     spent: int
 
 
-class Session(Record):
+class Session(Record, frozen=True, kw_only=True):
     """A credit session as stored."""
 
     id: str
@@ -394,7 +394,7 @@ class Session(Record):
     holdings: tuple[Holding, ...]
 
 
-class Line(Record):
+class Line(Record, frozen=True, kw_only=True):
     """One bucket's part in a ledger entry: the changes of its counters, and its remaining before and after."""
 
     bucket: str
@@ -409,7 +409,7 @@ class Line(Record):
     after: int = 0
 
 
-class Entry(Record):
+class Entry(Record, frozen=True, kw_only=True):
     """One mutation, once, as the outbox and the journal keep it. ``id`` orders the entries of a shard."""
 
     id: str
@@ -424,7 +424,7 @@ class Entry(Record):
     lines: tuple[Line, ...] = ()
 
 
-class Lapsed(Record):
+class Lapsed(Record, frozen=True, kw_only=True):
     """A session the reaper closed."""
 
     session: str
@@ -432,7 +432,7 @@ class Lapsed(Record):
     door: str
 
 
-class Sum(Record):
+class Sum(Record, frozen=True, kw_only=True):
     """The books of one asset: over all accounts and as the house account mirrors it."""
 
     asset: str
@@ -442,7 +442,7 @@ class Sum(Record):
     """Sum of remaining over the accounts, without credit limits."""
 
 
-class Audit(Record):
+class Audit(Record, frozen=True, kw_only=True):
     """Do the books close? ``findings`` is empty if they do; each is a sentence with the account or session named."""
 
     accounts: int

@@ -1,8 +1,8 @@
 """Closed-form prices: what any number of units costs, and how far a budget reaches, without counting unit by unit.
 
-A price is a set-up fee and steps along the cumulative units of a key that money has paid for. Because both questions are
-answered on the cumulative axis, splitting a session into any number of updates never changes what it costs. The same
-arithmetic stands in ``lua/`` for the store; tests hold the two against each other.
+A price is a set-up fee and steps along the cumulative units of a key that money has paid for. Because both questions
+are answered on the cumulative axis, splitting a session into updates never changes what it costs. The
+same arithmetic stands in ``lua/`` for the store; tests hold the two against each other.
 """
 
 import msgspec
@@ -50,7 +50,7 @@ def cost(price: Price, units: int) -> int:
 
 
 def reach(price: Price, units: int, wanted: int, budget: int) -> int:
-    """How many more units, at most ``wanted``, can follow the first ``units`` for at most ``budget`` micro-units more."""
+    """How many more units, at most ``wanted``, ``budget`` micro-units buy after the first ``units``."""
     if wanted <= 0:
         return 0
     goal = units + wanted

@@ -50,7 +50,7 @@ class Action(StrEnum):
     PRICE_ENQUIRY = "price-enquiry"
 
 
-class Service(Record):
+class Service(Record, frozen=True, kw_only=True):
     """The rating input: who talks to whom, where and how. Empty strings where the door does not know.
 
     ``calling`` and ``called`` are E.164 digits, or whatever was dialled where it is no such number. ``visited`` and
@@ -72,7 +72,7 @@ class Service(Record):
     origin: str = ""
 
 
-class RequestItem(Record):
+class RequestItem(Record, frozen=True, kw_only=True):
     """One service or rating group of a request.
 
     ``used`` counts since this item's last report; ``total`` counts since the session began (a door sets one of them).
@@ -90,7 +90,7 @@ class RequestItem(Record):
     wanted: int | None = None
 
 
-class ChargingEvent(Record):
+class ChargingEvent(Record, frozen=True, kw_only=True):
     """One request of a network element. ``(session, operation)`` is its identity: a repeat gets the same outcome.
 
     ``at`` is when the usage happened (rating time), ``now`` when the request arrived. ``identities`` come best first;
@@ -122,7 +122,7 @@ class ChargingEvent(Record):
     """The door's own memory of the session, kept in the vault; None leaves it as it is."""
 
 
-class Memory(Record):
+class Memory(Record, frozen=True, kw_only=True):
     """What the engine recalls of a session for a door that has forgotten it."""
 
     session: str
@@ -171,7 +171,7 @@ class FinalAction(StrEnum):
     RESTRICT = "restrict"
 
 
-class FinalUnits(Record):
+class FinalUnits(Record, frozen=True, kw_only=True):
     """Final-unit handling of a service, from the catalogue."""
 
     action: FinalAction = FinalAction.TERMINATE
@@ -181,7 +181,7 @@ class FinalUnits(Record):
     """IPFilterRules for RESTRICT, and those kept open in REDIRECT."""
 
 
-class ItemOutcome(Record):
+class ItemOutcome(Record, frozen=True, kw_only=True):
     """What an item got. ``granted`` None: nothing was wanted; ``final`` None: it is not the last grant."""
 
     key: str
@@ -201,7 +201,7 @@ class ItemOutcome(Record):
     """Micro-units debited for what was used."""
 
 
-class Outcome(Record):
+class Outcome(Record, frozen=True, kw_only=True):
     """The answer to a ChargingEvent. Money in micro-units of ``currency``."""
 
     result: Result
