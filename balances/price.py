@@ -7,6 +7,8 @@ same arithmetic stands in ``lua/`` for the store; tests hold the two against eac
 
 import msgspec
 
+from balances.money import LIMIT
+
 
 class Step(msgspec.Struct, frozen=True, array_like=True):
     """A stretch of units, charged by whole blocks begun.
@@ -33,16 +35,25 @@ class Price(msgspec.Struct, frozen=True, array_like=True):
 FREE = Price()
 
 
+def _due(step: Step, blocks: int) -> int:
+    """What ``blocks`` of a step cost; LIMIT where the product leaves the range in which the store counts exactly."""
+    if not blocks:
+        return 0
+    numerator = blocks * step.amount + step.bias
+    return LIMIT if numerator >= LIMIT else numerator // step.per
+
+
 def cost(price: Price, units: int) -> int:
-    """Micro-units due for the first ``units`` cumulative units."""
+    """Micro-units due for the first ``units`` cumulative units; raises OverflowError at LIMIT."""
     if units <= 0:
         return 0
     total = price.setup
     start = 0
     for step in price.steps:
         end = units if step.upto is None or units < step.upto else step.upto
-        blocks = -((start - end) // step.block)
-        total += (blocks * step.amount + step.bias) // step.per if blocks else 0
+        total += _due(step, -((start - end) // step.block))
+        if total >= LIMIT:
+            raise OverflowError(f"{units} units cost more than can be counted")
         if end == units:
             break
         start = end
@@ -50,24 +61,26 @@ def cost(price: Price, units: int) -> int:
 
 
 def reach(price: Price, units: int, wanted: int, budget: int) -> int:
-    """How many more units, at most ``wanted``, ``budget`` micro-units buy after the first ``units``."""
+    """How many more units, at most ``wanted``, ``budget`` micro-units (>= 0) buy after the first ``units``."""
     if wanted <= 0:
         return 0
-    goal = units + wanted
-    if cost(price, goal) - cost(price, units) <= budget:
-        return wanted
-    left = cost(price, units) + budget - price.setup
+    goal = min(units + wanted, LIMIT - 1)
+    left = min(cost(price, units) - price.setup + budget, LIMIT - 1 - price.setup)
+    if left < 0:
+        return 0
     start = end = 0
     for step in price.steps:
-        if left < 0:
-            break
         end = goal if step.upto is None or goal < step.upto else step.upto
         blocks = -((start - end) // step.block)
-        due = (blocks * step.amount + step.bias) // step.per if blocks else 0
+        due = _due(step, blocks)
         if due > left:
-            affordable = ((left + 1) * step.per - 1 - step.bias) // step.amount
+            affordable = (min((left + 1) * step.per, LIMIT) - 1 - step.bias) // step.amount
             end = start + max(0, affordable) * step.block
+            break
+        if end == goal:
             break
         left -= due
         start = end
+    else:
+        end = goal
     return max(0, min(end, goal) - units)

@@ -1,0 +1,117 @@
+"""Do the books close? Sums over all accounts of a shard against its house account and its open sessions.
+
+Both ledgers hand the books of one shard, taken at one moment, to ``examine``; ``total`` adds the shards up.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from balances.books import MONEY, AccountBook, Purse, SessionBook
+from balances.ledger import Audit, SessionState, Sum
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the audit of one shard found."""
+
+    accounts: int
+    sessions: int
+    sums: dict[str, Purse]
+    house: dict[str, Purse]
+    available: Counter[str] = field(default_factory=Counter)
+    sentences: list[str] = field(default_factory=list)
+
+
+def add(purse: Purse, other: Purse) -> None:
+    """Sum counters up."""
+    purse.credited += other.credited
+    purse.debited += other.debited
+    purse.reserved += other.reserved
+    purse.overrun += other.overrun
+
+
+def examine(accounts: Iterable[AccountBook], sessions: Iterable[SessionBook], house: dict[str, Purse]) -> Findings:
+    """Audit one shard; ``sessions`` may include ended ones."""
+    live = [session for session in sessions if session.state is SessionState.OPEN]
+    held = holdings(live)
+    found = Findings(0, len(live), defaultdict(Purse), house)
+    known = set()
+    for account in accounts:
+        found.accounts += 1
+        known.add(account.address.account)
+        purses = account.purses()
+        for name, (asset, purse) in purses.items():
+            add(found.sums[asset], purse)
+            found.available[asset] += purse.remaining
+            found.sentences += _check_purse(account, name, purse, held[account.address.account, name])
+        for asset, purse in account.retired.items():
+            add(found.sums[asset], purse)
+        for bucket in {name for owner, name in held if owner == account.address.account} - set(purses):
+            found.sentences.append(f"account {account.address.account}: units held in bucket {bucket}, which is gone")
+    for session in live:
+        if session.address.account not in known:
+            found.sentences.append(f"session {session.id}: its account {session.address.account} does not exist")
+    for asset in sorted({*found.sums, *house}):
+        ours, mirror = found.sums[asset], house.get(asset, Purse())
+        if ours != mirror:
+            found.sentences.append(f"{asset}: the accounts sum to {_say(ours)}, the house says {_say(mirror)}")
+    return found
+
+
+def holdings(sessions: Iterable[SessionBook]) -> Counter[tuple[str, str]]:
+    """What open sessions hold, by account and bucket."""
+    held: Counter[tuple[str, str]] = Counter()
+    for session in sessions:
+        for key in session.keys.values():
+            held[session.address.account, MONEY] += key.cost
+            for bucket, units in key.parts:
+                held[session.address.account, bucket] += units
+    return +held
+
+
+def _check_purse(account: AccountBook, name: str, purse: Purse, held: int) -> Iterable[str]:
+    who = f"account {account.address.account}, {name}"
+    if purse.reserved != held:
+        yield f"{who}: {purse.reserved} reserved, but open sessions hold {held}"
+    if min(purse.credited, purse.debited, purse.reserved, purse.overrun) < 0:
+        yield f"{who}: a counter is below zero: {_say(purse)}"
+    limit = account.credit_limit if name == MONEY else 0
+    if purse.remaining + limit < -purse.overrun:
+        yield f"{who}: {-purse.remaining - limit} below zero, but only {purse.overrun} counted as overrun"
+
+
+def _say(purse: Purse) -> str:
+    return f"{purse.credited} credited, {purse.debited} debited, {purse.reserved} reserved, {purse.overrun} overrun"
+
+
+def total(shards: Iterable[Findings]) -> Audit:
+    """Add the shards up."""
+    sums: dict[str, Purse] = defaultdict(Purse)
+    house: dict[str, Purse] = defaultdict(Purse)
+    available: Counter[str] = Counter()
+    accounts = sessions = 0
+    sentences: list[str] = []
+    for found in shards:
+        accounts += found.accounts
+        sessions += found.sessions
+        sentences += found.sentences
+        available.update(found.available)
+        for asset, purse in found.sums.items():
+            add(sums[asset], purse)
+        for asset, purse in found.house.items():
+            add(house[asset], purse)
+    return Audit(
+        accounts=accounts,
+        sessions=sessions,
+        sums=tuple(
+            Sum(
+                asset=asset,
+                accounts=sums[asset].counters(),
+                house=house[asset].counters(),
+                available=available[asset],
+            )
+            for asset in sorted({*sums, *house})
+        ),
+        findings=tuple(sentences),
+    )

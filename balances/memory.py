@@ -1,0 +1,442 @@
+"""The ledger in plain Python: the specification that ``store`` and its Lua scripts are held against.
+
+It keeps everything in dictionaries and forgets it at the end of the process. Every verb works on copies and puts them
+in place at its very end: as in the store, either everything happens or nothing.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import msgspec
+
+from balances import audit, books, charges
+from balances.books import AccountBook, BucketBook, Purse, SessionBook
+from balances.keys import SHARDS, shard_of
+from balances.ledger import (
+    Account,
+    AccountChange,
+    Address,
+    Audit,
+    Charge,
+    Charged,
+    Entry,
+    Gift,
+    Identity,
+    InsufficientFunds,
+    Lapsed,
+    Line,
+    Movement,
+    NewAccount,
+    NoSuchAccount,
+    OperationConflict,
+    OutOfRange,
+    Receipt,
+    Refund,
+    Refunded,
+    Session,
+    SessionState,
+    Taken,
+    Verdict,
+)
+from balances.money import LIMIT
+
+ANSWERS = 16
+"""Answers kept for replay in each session; the opening's is never dropped."""
+
+RETRY = 60_000
+"""Milliseconds until the reaper looks again at an expired bucket that still holds a reservation."""
+
+DAY = 86_400_000
+"""Milliseconds."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """The answers of a session's last operations, with the fingerprints of the requests."""
+
+    opening: str = ""
+    kept: dict[str, tuple[int, Charged | Refunded]] = field(default_factory=dict)
+
+    def keep(self, operation: str, fingerprint: int, answer: Charged | Refunded) -> None:
+        self.kept[operation] = (fingerprint, answer)
+        if len(self.kept) > ANSWERS:
+            del self.kept[next(name for name in self.kept if name != self.opening)]
+
+
+@dataclass(slots=True)
+class Shard:
+    """What the store keeps under one hash tag."""
+
+    accounts: dict[str, AccountBook] = field(default_factory=dict)
+    sessions: dict[str, SessionBook] = field(default_factory=dict)
+    answers: dict[str, Answers] = field(default_factory=dict)
+    operations: dict[tuple[str, str], tuple[tuple[object, ...], Receipt]] = field(default_factory=dict)
+    due: dict[str, int] = field(default_factory=dict)
+    outbox: list[Entry] = field(default_factory=list)
+    house: dict[str, Purse] = field(default_factory=dict)
+
+
+class MemoryLedger:
+    """See ``ledger.Ledger``. ``window``: milliseconds for which an ended session still replays its answers."""
+
+    def __init__(self, shards: int = SHARDS, window: int = DAY) -> None:
+        self.shards = [Shard() for _ in range(shards)]
+        self.window = window
+        self._owners: dict[Identity, Address] = {}
+        self._addresses: dict[str, Address] = {}
+
+    async def open_account(self, new: NewAccount, now: int) -> Account:
+        if new.parent is not None and new.parent not in self._addresses:
+            raise NoSuchAccount(new.parent)
+        if new.id in self._addresses:
+            raise Taken(f"account {new.id}")
+        if not 0 <= new.credit_limit < LIMIT:
+            raise OutOfRange("credit limit")
+        self._check_identities(new.identities, new.id)
+        shard = self._addresses[new.parent].shard if new.parent else shard_of(new.id, len(self.shards))
+        address = Address(shard=shard, account=new.id)
+        account = AccountBook(
+            address=address,
+            plan=new.plan,
+            currency=new.currency,
+            credit_limit=new.credit_limit,
+            identities=new.identities,
+            parent=new.parent,
+            opened_at=now,
+        )
+        self._addresses[new.id] = address
+        self._owners |= dict.fromkeys(new.identities, address)
+        self.shards[shard].accounts[new.id] = account
+        return account.view()
+
+    def _check_identities(self, identities: tuple[Identity, ...], account: str) -> None:
+        for identity in identities:
+            owner = self._owners.get(identity)
+            if owner is not None and owner.account != account:
+                raise Taken(f"{identity.type}:{identity.value}")
+
+    async def find(self, identity: Identity) -> Address | None:
+        return self._owners.get(identity)
+
+    async def address(self, account: str) -> Address | None:
+        return self._addresses.get(account)
+
+    def _book(self, address: Address) -> AccountBook:
+        """A copy to work on; ``_put`` makes it the truth."""
+        account = self.shards[address.shard].accounts.get(address.account)
+        if account is None:
+            raise NoSuchAccount(address.account)
+        return deepcopy(account)
+
+    async def account(self, address: Address) -> Account:
+        return self._book(address).view()
+
+    async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
+        ids = sorted((id for id in self._addresses if id.encode() > after.encode()), key=str.encode)
+        return tuple([self._book(self._addresses[id]).view() for id in ids[:limit]])
+
+    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:  # noqa: ARG002
+        account = self._book(address)
+        limit = account.credit_limit if change.credit_limit is None else change.credit_limit
+        identities = account.identities if change.identities is None else change.identities
+        if limit < account.credit_limit and account.money.remaining + limit < 0:
+            raise InsufficientFunds("more is in use than the new credit limit allows")
+        self._check_identities(identities, account.address.account)
+        account.version += 1
+        account.plan = account.plan if change.plan is None else change.plan
+        account.status = account.status if change.status is None else change.status
+        account.credit_limit = limit
+        if limit < 0 or not account.countable():
+            raise OutOfRange("credit limit")
+        for identity in account.identities:
+            del self._owners[identity]
+        self._owners |= dict.fromkeys(identities, account.address)
+        account.identities = identities
+        self.shards[address.shard].accounts[address.account] = account
+        return account.view()
+
+    def _put(self, account: AccountBook, lines: tuple[Line, ...], **about: str | int) -> str:
+        """Make the account the truth, mirror the change in the house, write the entry; returns its id."""
+        shard = self.shards[account.address.shard]
+        shard.accounts[account.address.account] = account
+        for line in lines:
+            purse = shard.house.setdefault(line.asset, Purse())
+            purse.credited += line.credited
+            purse.debited += line.debited
+            purse.reserved += line.reserved
+            purse.overrun += line.overrun
+        about |= {"id": f"{len(shard.outbox) + 1}-0", "shard": account.address.shard}
+        entry = msgspec.convert(about | {"account": account.address.account, "lines": lines}, Entry)
+        shard.outbox.append(entry)
+        return entry.id
+
+    def _repeated(self, address: Address, operation: str, content: tuple[object, ...]) -> Receipt | None:
+        done = self.shards[address.shard].operations.get((address.account, operation))
+        if done is None:
+            return None
+        if done[0] != content:
+            raise OperationConflict(operation)
+        return msgspec.structs.replace(done[1], repeated=True)
+
+    async def move(self, movement: Movement) -> Receipt:
+        content = ("move", movement.amount, movement.cause, movement.reference)
+        account = self._book(movement.address)
+        repeated = self._repeated(movement.address, movement.operation, content)
+        if repeated is not None:
+            return repeated
+        before = account.purses()
+        if not -LIMIT < movement.amount < LIMIT:
+            raise OutOfRange("amount")
+        if movement.amount < 0:
+            if account.available + movement.amount < 0:
+                raise InsufficientFunds("less is available")
+            account.money.debited -= movement.amount
+        else:
+            account.money.credited += movement.amount
+        if not account.countable():
+            raise OutOfRange("amount")
+        entry = self._put(
+            account,
+            books.lines(account, before),
+            at=movement.now,
+            operation=movement.operation,
+            cause=movement.cause,
+            reference=movement.reference,
+        )
+        receipt = Receipt(entry=entry, account=account.view())
+        self.shards[movement.address.shard].operations[account.address.account, movement.operation] = content, receipt
+        return receipt
+
+    async def give(self, gift: Gift) -> Receipt:
+        content = ("give", gift.offer, gift.unit, gift.amount, gift.priority)
+        account = self._book(gift.address)
+        repeated = self._repeated(gift.address, gift.operation, content)
+        if repeated is not None:
+            return repeated
+        if not 0 < gift.amount < LIMIT:
+            raise OutOfRange("amount")
+        before = account.purses()
+        account.given += 1
+        bucket = BucketBook(
+            id=f"{gift.offer}#{account.given}",
+            offer=gift.offer,
+            unit=gift.unit,
+            initial=gift.amount,
+            priority=gift.priority,
+            expires_at=gift.expires_at,
+            purse=Purse(credited=gift.amount),
+        )
+        account.add(bucket)
+        shard = self.shards[gift.address.shard]
+        if gift.expires_at is not None:
+            name = f"a:{account.address.account}"
+            shard.due[name] = min(shard.due.get(name, gift.expires_at), gift.expires_at)
+        entry = self._put(
+            account, books.lines(account, before), at=gift.now, operation=gift.operation, cause="gift",
+            reference=gift.offer,
+        )  # fmt: skip
+        receipt = Receipt(entry=entry, account=account.view(), bucket=bucket.id)
+        shard.operations[account.address.account, gift.operation] = content, receipt
+        return receipt
+
+    async def charge(self, charge: Charge) -> Charged:
+        shard = self.shards[charge.address.shard]
+        if charge.address.account not in shard.accounts:
+            return Charged(verdict=Verdict.NO_ACCOUNT)
+        account = self._book(charge.address)
+        session = deepcopy(shard.sessions.get(charge.session))
+        if session is not None and session.address != charge.address:
+            return Charged(verdict=Verdict.OTHER_ACCOUNT)
+        known = shard.answers.get(charge.session, Answers()).kept.get(charge.operation)
+        if known is not None:
+            fingerprint, answer = known
+            if not isinstance(answer, Charged):
+                return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
+            return msgspec.structs.replace(answer, replayed=True, conflict=fingerprint != charge.fingerprint)
+        if account.version != charge.version:
+            return Charged(verdict=Verdict.STALE, available=account.available)
+        before = account.purses()
+        try:
+            if not charges.countable(charge):
+                raise OverflowError
+            answer, session, cause = charges.apply(account, session, charge)
+            if not account.countable():
+                raise OverflowError
+        except OverflowError:
+            available = shard.accounts[charge.address.account].available
+            return Charged(verdict=Verdict.OUT_OF_RANGE, available=available)
+        if session is None:
+            return answer
+        lines = books.lines(account, before)
+        if lines:
+            self._put(
+                account, lines, at=charge.now, operation=charge.operation, cause=cause, door=charge.door,
+                session=charge.session,
+            )  # fmt: skip
+        self._remember(shard, session, charge, answer)
+        return answer
+
+    def _remember(
+        self, shard: Shard, session: SessionBook, request: Charge | Refund, answer: Charged | Refunded
+    ) -> None:
+        """Keep session and answer, and have the reaper look at it in time."""
+        answers = shard.answers.setdefault(session.id, Answers())
+        name = f"s:{session.id}"
+        was = shard.sessions.get(session.id)
+        if session.state is SessionState.OPEN:
+            if was is None or was.state is not SessionState.OPEN:
+                answers.opening = request.operation
+                shard.due[name] = session.deadline
+            shard.due[name] = min(shard.due[name], session.deadline)
+            session.forget_at = None
+        else:
+            shard.due.pop(name, None)
+            session.forget_at = request.now + self.window
+        shard.sessions[session.id] = session
+        answers.keep(request.operation, request.fingerprint, answer)
+
+    async def refund(self, refund: Refund) -> Refunded:
+        shard = self.shards[refund.address.shard]
+        if refund.address.account not in shard.accounts:
+            return Refunded(found=False)
+        own = deepcopy(shard.sessions.get(refund.session))
+        if own is not None and own.address != refund.address:
+            return Refunded(found=False)
+        known = shard.answers.get(refund.session, Answers()).kept.get(refund.operation)
+        if known is not None:
+            answer = known[1] if isinstance(known[1], Refunded) else Refunded(found=False)
+            return msgspec.structs.replace(answer, replayed=True)
+        if own is None:
+            own = SessionBook(
+                id=refund.session,
+                address=refund.address,
+                door=refund.door,
+                state=SessionState.CLOSED,
+                opened_at=refund.now,
+                updated_at=refund.now,
+                deadline=refund.now,
+            )
+        target = own if refund.target == refund.session else deepcopy(shard.sessions.get(refund.target))
+        answer = self._give_back(refund, target)
+        if target is not None and target is not own:
+            shard.sessions[refund.target] = target
+        self._remember(shard, own, refund, answer)
+        return answer
+
+    def _give_back(self, refund: Refund, target: SessionBook | None) -> Refunded:
+        if target is None or target.address != refund.address or target.state is SessionState.OPEN:
+            return Refunded(found=False)
+        if target.refunded:
+            return Refunded(found=True, again=True)
+        if not (target.spent or target.paid):
+            return Refunded(found=False)
+        account = self._book(refund.address)
+        before = account.purses()
+        account.money.credited += target.spent
+        for name, units in target.paid.items():
+            bucket = account.bucket(name)
+            if bucket:  # one that expired since cannot be used any more
+                bucket.purse.credited += units
+        if not account.countable():
+            return Refunded(found=False)
+        lines = books.lines(account, before)
+        if lines:
+            self._put(
+                account, lines, at=refund.now, operation=refund.operation, cause="refund", door=refund.door,
+                session=refund.session, reference=refund.target,
+            )  # fmt: skip
+        target.refunded = True
+        for key in target.keys.values():
+            key.forget()  # a provisional debit is given back with the rest and must not be reversed as well
+        return Refunded(found=True, amount=target.spent)
+
+    async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
+        lapsed: list[Lapsed] = []
+        for shard in self.shards:
+            lapsed += self._expire(shard, now, limit)
+            gone = [s.id for s in shard.sessions.values() if s.forget_at is not None and s.forget_at <= now]
+            for session in gone:
+                del shard.sessions[session], shard.answers[session]
+        return tuple(lapsed)
+
+    def _expire(self, shard: Shard, now: int, limit: int) -> list[Lapsed]:
+        lapsed: list[Lapsed] = []
+        while len(lapsed) < limit:
+            due = sorted((score, name) for name, score in shard.due.items() if score <= now)
+            if not due:
+                break
+            name = due[0][1]
+            if name.startswith("a:"):
+                self._write_off(shard, name, now)
+                continue
+            session = deepcopy(shard.sessions[name[2:]])
+            if session.deadline > now:
+                shard.due[name] = session.deadline
+                continue
+            lapsed.append(self._lapse(shard, session, now))
+        return lapsed
+
+    def _lapse(self, shard: Shard, session: SessionBook, now: int) -> Lapsed:
+        account = self._book(session.address)
+        before = account.purses()
+        books.lapse(account, session)
+        lines = books.lines(account, before)
+        if lines:
+            self._put(account, lines, at=now, operation="", cause="lapsed", door=session.door, session=session.id)
+        session.updated_at = now
+        session.forget_at = now + self.window
+        shard.sessions[session.id] = session
+        del shard.due[f"s:{session.id}"]
+        return Lapsed(session=session.id, address=session.address, door=session.door)
+
+    def _write_off(self, shard: Shard, name: str, now: int) -> None:
+        """Debit what is left in expired buckets that hold no reservation, and remove them."""
+        account = deepcopy(shard.accounts[name[2:]])
+        before = account.purses()
+        expired = [bucket for bucket in account.buckets if bucket.expires_at is not None and bucket.expires_at <= now]
+        settled = [bucket for bucket in expired if not bucket.purse.reserved]
+        for bucket in settled:
+            bucket.purse.debited += bucket.purse.remaining
+        lines = books.lines(account, before)
+        for bucket in settled:
+            account.retire(bucket)
+        shard.accounts[name[2:]] = account
+        if lines:
+            self._put(account, lines, at=now, operation="", cause="expired")
+        times = [bucket.expires_at for bucket in account.buckets if bucket.expires_at is not None]
+        if times:
+            shard.due[name] = max(min(times), now + RETRY if len(settled) < len(expired) else 0)
+        else:
+            del shard.due[name]
+
+    async def locate(self, session: str) -> Address | None:
+        return next((shard.sessions[session].address for shard in self.shards if session in shard.sessions), None)
+
+    async def session(self, address: Address, session: str) -> Session | None:
+        found = self.shards[address.shard].sessions.get(session)
+        return found.view() if found is not None and found.address == address else None
+
+    async def sessions(self, address: Address | None = None, limit: int = 1000) -> tuple[Session, ...]:
+        live = [
+            session.view()
+            for shard in self.shards
+            for session in shard.sessions.values()
+            if session.state is SessionState.OPEN and address in (None, session.address)
+        ]
+        return tuple(sorted(live, key=lambda session: (session.deadline, session.id))[:limit])
+
+    async def entries(self, address: Address, after: str = "", limit: int = 100) -> tuple[Entry, ...]:
+        own = [entry for entry in self.shards[address.shard].outbox if entry.account == address.account]
+        start = next((place + 1 for place, entry in enumerate(own) if entry.id == after), 0)
+        return tuple(own[start : start + limit])
+
+    async def audit(self) -> Audit:
+        return audit.total(
+            [
+                audit.examine(list(shard.accounts.values()), list(shard.sessions.values()), shard.house)
+                for shard in self.shards
+            ]
+        )
+
+    async def probe(self) -> None:
+        """A dictionary is always there."""
