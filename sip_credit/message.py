@@ -6,6 +6,7 @@ when somebody asks. Text is UTF-8 with undecodable bytes kept, so that an answer
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from sip_credit.address import (
     LWS,
@@ -29,6 +30,7 @@ __all__ = [
     "PHRASES",
     "Address",
     "CSeq",
+    "Head",
     "Headers",
     "Malformed",
     "Message",
@@ -38,14 +40,15 @@ __all__ = [
     "Uri",
     "Via",
     "acknowledge",
+    "build",
     "cancel",
     "content_length",
     "parse",
     "parse_address",
-    "parse_head",
     "parse_uri",
     "parse_via",
     "respond",
+    "split_head",
 ]
 
 MAX_HEAD = 65_536
@@ -291,44 +294,51 @@ class Response(Message):
         return f"SIP/2.0 {self.status} {self.reason}"
 
 
+class Head(NamedTuple):
+    """Start line and headers as far as they could be read, and the first thing wrong with them."""
+
+    start_line: str
+    headers: Headers
+    fault: Exception | None
+
+
 def parse(datagram: bytes) -> Request | Response:
     """Read one datagram (section 18.3): octets beyond Content-Length are dropped, too few are an error."""
-    head, blank, body = datagram.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    message = parse_head(head)
-    request = _answerable(message) if isinstance(message, Request) else None
-    if not blank:
-        raise RemoteError(400, "headers do not end", request)
-    length = content_length(message)
-    if length is not None:
-        if length > len(body):
-            raise RemoteError(400, "body shorter than Content-Length", request)
-        body = body[:length]
-    if len(body) > MAX_BODY:
-        raise RemoteError(513, PHRASES[513], request)
-    message.body = body
-    return message
-
-
-def parse_head(head: bytes) -> Request | Response:
-    """Read start line and headers, without the blank line that ends them; raises RemoteError."""
-    if len(head) > MAX_HEAD:
-        raise RemoteError(513, PHRASES[513])
-    text = head.decode("utf-8", "surrogateescape")
-    start, _, rest = text.partition("\r\n")
-    headers, fault = _parse_headers(rest)
-    if start[:4].upper() == "SIP/":
-        return _checked_response(start, headers, fault)
-    words = start.split(" ")
-    method, uri = words[0], words[1] if len(words) > 1 else ""
-    request = Request(method, uri, headers)
-    fault = fault or _start_line_fault(words)
+    octets, blank, body = datagram.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    head = split_head(octets)
     try:
-        if fault:
+        length = content_length(head.headers)
+        if not blank:
+            raise Malformed("headers do not end")
+        if length is not None and length > len(body):
+            raise Malformed("body shorter than Content-Length")
+    except Malformed as error:
+        length, head = 0, head._replace(fault=head.fault or error)
+    return build(head, body[:length])
+
+
+def split_head(octets: bytes) -> Head:
+    """Take start line and headers apart, without the blank line that ends them. It raises nothing: ``build`` judges."""
+    start, _, rest = octets.decode("utf-8", "surrogateescape").partition("\r\n")
+    headers, fault = _parse_headers(rest)
+    if len(octets) > MAX_HEAD:
+        fault = RemoteError(513, PHRASES[513])
+    return Head(start, headers, fault)
+
+
+def build(head: Head, body: bytes) -> Request | Response:
+    """Make the message of its parts; raises RemoteError if anything that matters is wrong."""
+    start, headers, fault = head
+    if len(body) > MAX_BODY:
+        fault = fault or RemoteError(513, PHRASES[513])
+    if start[:4].upper() == "SIP/":
+        return _build_response(start, headers, body, fault)
+    words = start.split(" ")
+    request = Request(words[0], words[1] if len(words) > 1 else "", headers, body)
+    try:
+        if fault := fault or _start_line_fault(words):
             raise fault
         request.check()
-        length = content_length(request)
-        if length is not None and length > MAX_BODY:
-            raise RemoteError(513, PHRASES[513])
     except Malformed as error:
         raise RemoteError(400, str(error), _answerable(request)) from None
     except RemoteError as error:
@@ -336,15 +346,14 @@ def parse_head(head: bytes) -> Request | Response:
     return request
 
 
-def content_length(message: Message) -> int | None:
-    """The value of Content-Length, or None if it is absent; raises RemoteError for what is no number."""
-    text = message.headers.get("Content-Length", "absent")
-    if text == "absent":
+def content_length(headers: Headers) -> int | None:
+    """The value of Content-Length, or None if it is absent; raises Malformed."""
+    values = headers.all("Content-Length")
+    if not values:
         return None
-    try:
-        return decimal(text, 2**32 - 1, "Content-Length")
-    except Malformed as error:
-        raise RemoteError(400, str(error), message if isinstance(message, Request) else None) from None
+    if len(values) > 1:
+        raise Malformed("more than one content-length")
+    return decimal(values[0], 2**32 - 1, "Content-Length")
 
 
 def _parse_headers(text: str) -> tuple[Headers, Exception | None]:
@@ -380,7 +389,7 @@ def _start_line_fault(words: list[str]) -> Exception | None:
     return Malformed("bad request line")
 
 
-def _checked_response(start: str, headers: Headers, fault: Exception | None) -> Response:
+def _build_response(start: str, headers: Headers, body: bytes, fault: Exception | None) -> Response:
     """A response that is wrong is dropped: there is no request to answer (section 18.1.2)."""
     version, _, rest = start.partition(" ")
     code, _, reason = rest.partition(" ")
@@ -390,9 +399,9 @@ def _checked_response(start: str, headers: Headers, fault: Exception | None) -> 
         status = decimal(code, 699, "status code")
         if version.upper() != "SIP/2.0" or len(code) != 3 or status < 100:
             raise Malformed("bad status line")
-        response = Response(status, reason, headers)
+        response = Response(status, reason, headers, body)
         response.check()
-    except Malformed as error:
+    except (Malformed, RemoteError) as error:
         raise RemoteError(400, str(error)) from None
     return response
 
