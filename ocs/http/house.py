@@ -1,0 +1,101 @@
+"""What the HTTP side is given by the house, and how an operation of the API looks."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from balances.ledger import Ledger, Record, Session
+from charging.catalogue.model import Catalogue
+from charging.event import ChargingEvent, Outcome
+from ocs.http.auth import Role
+from ocs.http.books import Books
+from ocs.http.models import PeerView
+from ocs.http.settings import HttpSettings
+from ocs.metrics import Metrics
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+class Engine(Protocol):
+    """What of the charging engine is needed here."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        ...
+
+    async def handle(self, event: ChargingEvent) -> Outcome:
+        """Charge, or (PRICE_ENQUIRY) only say what it would cost."""
+        ...
+
+
+async def no_peers() -> Sequence[PeerView]:
+    return ()
+
+
+def always_ready() -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """Everything an operation may use; the daemon fills it in.
+
+    ``abort`` closes an open session in the vault and tells its peer, if it has one. ``readiness`` gives the reasons
+    why no traffic should come (still starting, draining); the store and the catalogue are asked here. ``clock``:
+    milliseconds since 1970.
+    """
+
+    ledger: Ledger
+    engine: Engine
+    settings: HttpSettings
+    metrics: Metrics
+    books: Books
+    abort: Callable[[Session], Awaitable[None]]
+    clock: Callable[[], int]
+    peers: Callable[[], Awaitable[Sequence[PeerView]]] = no_peers
+    readiness: Callable[[], Sequence[str]] = always_ready
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B, Q]):
+    """One request, read and checked: path parameters, body, query, Idempotency-Key, the caller's name."""
+
+    path: dict[str, str]
+    body: B
+    query: Q
+    key: str
+    caller: str
+
+
+class Reply(Record, frozen=True, kw_only=True):
+    """What an operation answers."""
+
+    body: object
+    status: int = 200
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+Handler = Callable[[House, Call[Any, Any]], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One row of the API: routes and the OpenAPI document are made from it."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    role: Role | None = Role.READ
+    body: Any = None
+    query: Any = None
+    keyed: bool = False
+    """Wants an Idempotency-Key."""
+    returns: dict[int, Any] = field(default_factory=dict)
+    problems: tuple[int, ...] = ()
+    """Statuses of its own problems, beside those every operation has."""

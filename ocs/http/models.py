@@ -1,0 +1,376 @@
+"""The JSON of the API as typed records; the OpenAPI document is made from them."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from balances.ledger import IdentityType, Record, SessionState, Status, Unit
+from charging.event import ServiceKind
+
+Amount = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?[0-9]{1,10}(\.[0-9]{1,6})?$",
+        description="Money as a decimal string in the account's currency, at most six decimals.",
+        examples=["10.00", "-1.50"],
+    ),
+]
+Quantity = Annotated[
+    int | str, Meta(description="Units as an integer; money as a decimal string in the account's currency.")
+]
+AccountId = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@+:-]{0,127}$", description="Letters, digits and . _ ~ @ + : -")
+]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=256)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code.")]
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, UTC, milliseconds.")]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body or query a client sends: what is not described is refused."""
+
+
+class IdentityModel(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name under which the network knows the subscriber; E.164 in digits without ``+``."""
+
+    type: IdentityType
+    value: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^\S+$")]
+
+
+Identities = Annotated[tuple[IdentityModel, ...], Meta(max_length=64)]
+
+
+class AccountCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new account. With a parent it lives where the parent does."""
+
+    id: AccountId
+    plan: Name
+    currency: Currency
+    credit_limit: Amount = "0"
+    identities: Identities = ()
+    parent: AccountId | None = None
+
+
+class AccountPatch(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New terms; what is left out stays as it is. Identities replace all former ones."""
+
+    plan: Name | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
+    credit_limit: Amount | UnsetType = UNSET
+    identities: Identities | UnsetType = UNSET
+
+
+class TopUpCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money put in; ``reference`` is the payment's."""
+
+    amount: Amount
+    reference: Text = ""
+
+
+class AdjustmentCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A correction, either sign."""
+
+    amount: Amount
+    reason: Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class BucketCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bundle given; the catalogue knows its unit, amount, validity and priority."""
+
+    offer: Name
+
+
+class AccountsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``identity`` as ``type:value`` finds its account; else a page in the order of ids, after the id ``after``."""
+
+    identity: Annotated[str, Meta(pattern="^(e164|imsi|sip|nai|private):", examples=["e164:491701234567"])] | None = (
+        None
+    )
+    after: str = ""
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class EntriesQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of entries after the entry id ``after``, oldest first."""
+
+    after: Annotated[str, Meta(pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$")] = ""
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class SessionsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Open sessions of one account or of all, those due soonest first."""
+
+    account: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class PriceService(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is used: who talks to whom, and where; empty where it does not matter."""
+
+    kind: ServiceKind
+    calling: Text = ""
+    called: Text = ""
+    incoming: bool = False
+    apn: Text = ""
+    rat: Text = ""
+    visited: Text = ""
+    home: Text = ""
+    location: Text = ""
+
+
+class PriceCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A charging event that is only thought of: an account's, or anybody's under ``plan``."""
+
+    service: PriceService
+    units: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
+    """Octets, seconds or events; left out: the service's usual quota."""
+    unit: Unit | None = None
+    rating_group: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    service_id: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    account: AccountId | None = None
+    plan: Name | None = None
+
+
+class MoneyView(Record, frozen=True, kw_only=True):
+    """``available`` = ``balance`` - ``reserved`` + credit limit; ``overrun``: what was consumed beyond it."""
+
+    balance: Amount
+    reserved: Amount
+    available: Amount
+    overrun: Amount
+
+
+class BucketView(Record, frozen=True, kw_only=True):
+    """An allowance. ``remaining`` is neither used nor reserved."""
+
+    id: str
+    offer: str
+    unit: Unit
+    initial: Quantity
+    remaining: Quantity
+    reserved: Quantity
+    expires_at: Moment | None
+
+
+class HoldingView(Record, frozen=True, kw_only=True):
+    """What one key (rating group, service) of a session holds and has consumed. ``cost``: money reserved."""
+
+    key: str
+    unit: Unit
+    granted: Quantity
+    cost: Amount
+    used: Quantity
+    spent: Amount
+
+
+class SessionView(Record, frozen=True, kw_only=True):
+    """A credit session; it lapses at ``deadline`` unless renewed."""
+
+    id: str
+    account: str
+    door: str
+    state: SessionState
+    opened_at: Moment
+    updated_at: Moment
+    deadline: Moment
+    spent: Amount
+    reserved: Amount
+    holdings: tuple[HoldingView, ...]
+
+
+class AccountView(Record, frozen=True, kw_only=True):
+    """An account with its balance, buckets and open sessions."""
+
+    id: str
+    status: Status
+    plan: str
+    currency: str
+    credit_limit: Amount
+    identities: tuple[IdentityModel, ...]
+    parent: str | None
+    opened_at: Moment
+    money: MoneyView
+    buckets: tuple[BucketView, ...]
+    sessions: tuple[SessionView, ...]
+
+
+class AccountList(Record, frozen=True, kw_only=True):
+    """A page; ``next`` is the ``after`` of the next one, null on the last."""
+
+    accounts: tuple[AccountView, ...]
+    next: str | None
+
+
+class MovementView(Record, frozen=True, kw_only=True):
+    """A top-up or adjustment; ``entry`` is its ledger entry."""
+
+    entry: str
+    account: str
+    amount: Amount
+    reference: str
+
+
+class AdjustmentView(Record, frozen=True, kw_only=True):
+    """An adjustment; ``entry`` is its ledger entry."""
+
+    entry: str
+    account: str
+    amount: Amount
+    reason: str
+
+
+class GiftView(Record, frozen=True, kw_only=True):
+    """A bundle given; ``entry`` is its ledger entry, ``bucket`` the new bucket's id."""
+
+    entry: str
+    account: str
+    offer: str
+    bucket: str
+
+
+class LineView(Record, frozen=True, kw_only=True):
+    """One bucket's part of an entry: the changes of its counters, and its remaining before and after."""
+
+    bucket: str
+    asset: str
+    credited: Quantity
+    debited: Quantity
+    reserved: Quantity
+    overrun: Quantity
+    before: Quantity
+    after: Quantity
+
+
+class EntryView(Record, frozen=True, kw_only=True):
+    """One mutation; ``explanation`` says it in a sentence."""
+
+    id: str
+    at: Moment
+    account: str
+    operation: str
+    cause: str
+    door: str
+    session: str
+    reference: str
+    explanation: str
+    lines: tuple[LineView, ...]
+
+
+class EntryList(Record, frozen=True, kw_only=True):
+    """A page; ``next`` is the ``after`` of the next one, null if there are no more yet."""
+
+    entries: tuple[EntryView, ...]
+    next: str | None
+
+
+class SessionList(Record, frozen=True, kw_only=True):
+    """Open sessions, those due soonest first."""
+
+    sessions: tuple[SessionView, ...]
+
+
+class PeerView(Record, frozen=True, kw_only=True):
+    """A Diameter peer or SIP proxy: its state in its protocol's words, and counters by name."""
+
+    name: str
+    door: str
+    state: str
+    address: str = ""
+    since: Moment | None = None
+    counters: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class PeerList(Record, frozen=True, kw_only=True):
+    """All peers of both doors."""
+
+    peers: tuple[PeerView, ...]
+
+
+class SumView(Record, frozen=True, kw_only=True):
+    """Money of one currency over all accounts; ``available`` without credit limits."""
+
+    credited: Amount
+    debited: Amount
+    reserved: Amount
+    available: Amount
+    overrun: Amount
+
+
+class AllowanceView(Record, frozen=True, kw_only=True):
+    """One unit over all buckets."""
+
+    credited: int
+    debited: int
+    reserved: int
+    available: int
+
+
+class AuditView(Record, frozen=True, kw_only=True):
+    """Do the books close? If not, each finding is a sentence."""
+
+    balanced: bool
+    accounts: int
+    sessions: int
+    currencies: dict[str, SumView]
+    allowances: dict[str, AllowanceView]
+    findings: tuple[str, ...]
+
+
+class PriceView(Record, frozen=True, kw_only=True):
+    """What it would cost and what would be granted now, with the reasons in the order in which they decided."""
+
+    result: str
+    granted: Quantity | None
+    unit: Unit | None
+    cost: Amount | None
+    currency: str
+    reasons: tuple[str, ...]
+
+
+class DoorView(Record, frozen=True, kw_only=True):
+    """One door's traffic since the start."""
+
+    sessions: int
+    in_flight: int
+    duplicates: int
+    lapsed: int
+    requests: dict[str, int]
+    """By result."""
+    codes: dict[str, int]
+    """By Result-Code or SIP status."""
+
+
+class BooksView(Record, frozen=True, kw_only=True):
+    """The books as last summed, at ``at``."""
+
+    at: Moment
+    balanced: bool
+    accounts: int
+    currencies: dict[str, SumView]
+
+
+class OverviewView(Record, frozen=True, kw_only=True):
+    """What the status page shows; counters grow since the start, so that two readings give a rate."""
+
+    at: Moment
+    version: str
+    ready: bool
+    doors: dict[str, DoorView]
+    books: BooksView | None
+    outbox_entries: int
+    peers: tuple[PeerView, ...]
+
+
+class HealthView(Record, frozen=True, kw_only=True):
+    """The process is there."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ReadyView(Record, frozen=True, kw_only=True):
+    """``ready``, or the reasons why not."""
+
+    status: Literal["ready", "not ready"]
+    reasons: tuple[str, ...] = ()

@@ -1,0 +1,130 @@
+"""Money and bundles in and out: top-ups, adjustments, gifts. Each happens once for its Idempotency-Key.
+
+The answers are made of the request and the stored receipt only, so that a repeat says the same word for word.
+"""
+
+from balances.ledger import Gift, Movement
+from balances.money import format_amount
+from ocs.http.accounts import read_amount, resolve
+from ocs.http.auth import Role
+from ocs.http.house import Call, House, Operation, Reply
+from ocs.http.models import (
+    AdjustmentCreate,
+    AdjustmentView,
+    BucketCreate,
+    GiftView,
+    MovementView,
+    TopUpCreate,
+)
+from ocs.http.problems import Kind, Problem, invalid
+
+TOP_UP = "topup"
+ADJUSTMENT = "adjustment"
+"""Causes in the ledger entries."""
+
+
+async def top_up(house: House, call: Call[TopUpCreate, None]) -> Reply:
+    amount = read_amount(call.body.amount, "/amount")
+    if amount <= 0:
+        raise invalid("/amount", "A top-up is above zero; an adjustment may take money out.")
+    movement = Movement(
+        address=await resolve(house, call.path["account"]),
+        operation=call.key,
+        amount=amount,
+        cause=TOP_UP,
+        reference=call.body.reference,
+        now=house.clock(),
+    )
+    receipt = await house.ledger.move(movement)
+    return Reply(
+        status=200 if receipt.repeated else 201,
+        body=MovementView(
+            entry=receipt.entry,
+            account=movement.address.account,
+            amount=format_amount(amount),
+            reference=movement.reference,
+        ),
+    )
+
+
+async def adjust(house: House, call: Call[AdjustmentCreate, None]) -> Reply:
+    amount = read_amount(call.body.amount, "/amount")
+    if amount == 0:
+        raise invalid("/amount", "An adjustment of zero changes nothing.")
+    movement = Movement(
+        address=await resolve(house, call.path["account"]),
+        operation=call.key,
+        amount=amount,
+        cause=ADJUSTMENT,
+        reference=call.body.reason,
+        now=house.clock(),
+    )
+    receipt = await house.ledger.move(movement)
+    return Reply(
+        status=200 if receipt.repeated else 201,
+        body=AdjustmentView(
+            entry=receipt.entry,
+            account=movement.address.account,
+            amount=format_amount(amount),
+            reason=movement.reference,
+        ),
+    )
+
+
+async def give(house: House, call: Call[BucketCreate, None]) -> Reply:
+    offer = house.engine.catalogue.offer(call.body.offer)
+    if offer is None:
+        raise Problem(Kind.UNKNOWN_OFFER, f"The catalogue has no offer {call.body.offer!r}.")
+    now = house.clock()
+    gift = Gift(
+        address=await resolve(house, call.path["account"]),
+        operation=call.key,
+        offer=offer.name,
+        unit=offer.unit,
+        amount=offer.amount,
+        priority=offer.priority,
+        expires_at=offer.expires_at(now),
+        now=now,
+    )
+    receipt = await house.ledger.give(gift)
+    return Reply(
+        status=200 if receipt.repeated else 201,
+        body=GiftView(entry=receipt.entry, account=gift.address.account, offer=offer.name, bucket=receipt.bucket or ""),
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/accounts/{account}/topups",
+        summary="Top up",
+        handler=top_up,
+        role=Role.OPERATE,
+        body=TopUpCreate,
+        keyed=True,
+        returns={201: MovementView, 200: MovementView},
+        problems=(404, 409),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/accounts/{account}/adjustments",
+        summary="Correct the balance, either sign",
+        handler=adjust,
+        role=Role.ADMIN,
+        body=AdjustmentCreate,
+        keyed=True,
+        returns={201: AdjustmentView, 200: AdjustmentView},
+        problems=(404, 409),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/accounts/{account}/buckets",
+        summary="Give a bundle of the catalogue",
+        handler=give,
+        role=Role.OPERATE,
+        body=BucketCreate,
+        keyed=True,
+        returns={201: GiftView, 200: GiftView},
+        problems=(404, 409),
+    ),
+)

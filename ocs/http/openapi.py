@@ -1,0 +1,107 @@
+"""The OpenAPI document, made from the same table as the routes."""
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from ocs.http.house import Operation
+from ocs.http.problems import MEDIA_TYPE, ProblemDetails
+
+REFERENCE = "#/components/schemas/{name}"
+KEY_PARAMETER = {"$ref": "#/components/parameters/IdempotencyKey"}
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
+    """Everything the API offers (OpenAPI 3.1)."""
+    rows = tuple(operations)
+    types = {one for row in rows for one in (row.body, row.query, *row.returns.values()) if one not in (None, str)}
+    types.add(ProblemDetails)
+    _, schemas = msgspec.json.schema_components(sorted(types, key=lambda one: one.__name__), ref_template=REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas)
+    for query in {row.query for row in rows if row.query}:
+        schemas.pop(query.__name__, None)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Online charging server",
+            "version": version,
+            "description": "Accounts, balances and credit sessions of the online charging server.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "parameters": {
+                "IdempotencyKey": {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": True,
+                    "description": "Names this change: a repeat with the same key does not do it again.",
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+                }
+            },
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(row: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in PARAMETER.findall(row.path)
+    ]
+    if row.query:
+        described = schemas[row.query.__name__]
+        parameters += [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in described["properties"].items()
+        ]
+    if row.keyed:
+        parameters.append(KEY_PARAMETER)
+    said: dict[str, Any] = {
+        "operationId": f"{row.handler.__module__.rpartition('.')[2]}_{row.handler.__name__}",
+        "summary": row.summary,
+        "tags": [row.handler.__module__.rpartition(".")[2]],
+        "parameters": parameters,
+        "responses": {str(status): _answer(status, kind) for status, kind in row.returns.items()}
+        | {str(status): _problem(status) for status in _problems(row)},
+    }
+    if row.role is not None:
+        said["security"] = [{"token": []}]
+        said["description"] = f"Takes the role `{row.role.name.lower()}`."
+    if row.body:
+        said["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name=row.body.__name__)}}},
+        }
+    return said
+
+
+def _problems(row: Operation) -> list[int]:
+    """The statuses an operation's problems can have, those of its kind included."""
+    found = {500, *row.problems}
+    if row.role is not None:
+        found |= {401, 403, 503}
+    if row.body:
+        found |= {400, 413, 415, 422}
+    if row.query:
+        found.add(422)
+    return sorted(found - row.returns.keys())
+
+
+def _answer(status: int, kind: Any) -> dict[str, Any]:
+    if kind is str:
+        return {"description": HTTPStatus(status).phrase, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    schema = {"$ref": REFERENCE.format(name=kind.__name__)}
+    return {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": schema}}}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": REFERENCE.format(name=ProblemDetails.__name__)}
+    return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -1,0 +1,182 @@
+"""What goes wrong, as problem details (RFC 9457): one table of kinds, one exception, one way to say it."""
+
+import re
+from enum import StrEnum
+from http import HTTPStatus
+
+import msgspec
+from starlette.responses import Response
+
+from balances.ledger import (
+    InsufficientFunds,
+    LedgerError,
+    NoSuchAccount,
+    OperationConflict,
+    OutOfRange,
+    Record,
+    Taken,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Kind(StrEnum):
+    """The kinds of problem; the value is the end of the type URI ``urn:ocs:problem:...``."""
+
+    MALFORMED_JSON = "malformed-json"
+    INVALID_REQUEST = "invalid-request"
+    IDEMPOTENCY_KEY_REQUIRED = "idempotency-key-required"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    CROSS_ORIGIN = "cross-origin"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    NO_SUCH_ACCOUNT = "no-such-account"
+    NO_SUCH_SESSION = "no-such-session"
+    TAKEN = "taken"
+    OPERATION_CONFLICT = "operation-conflict"
+    SESSION_ENDED = "session-ended"
+    BODY_TOO_LARGE = "body-too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    UNKNOWN_PLAN = "unknown-plan"
+    UNKNOWN_OFFER = "unknown-offer"
+    WRONG_CURRENCY = "wrong-currency"
+    INSUFFICIENT_FUNDS = "insufficient-funds"
+    OUT_OF_RANGE = "out-of-range"
+    NOT_REASONABLE = "not-reasonable"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    NOT_READY = "not-ready"
+    INTERNAL = "internal-error"
+
+
+TITLES: dict[Kind, tuple[int, str]] = {
+    Kind.MALFORMED_JSON: (400, "The body is not JSON"),
+    Kind.INVALID_REQUEST: (422, "The request is not as described"),
+    Kind.IDEMPOTENCY_KEY_REQUIRED: (400, "An Idempotency-Key is required"),
+    Kind.UNAUTHENTICATED: (401, "A valid bearer token is required"),
+    Kind.FORBIDDEN: (403, "The token's role does not allow this"),
+    Kind.CROSS_ORIGIN: (403, "Requests from other sites are refused"),
+    Kind.NOT_FOUND: (404, "There is nothing here"),
+    Kind.METHOD_NOT_ALLOWED: (405, "This method is not allowed here"),
+    Kind.NO_SUCH_ACCOUNT: (404, "There is no such account"),
+    Kind.NO_SUCH_SESSION: (404, "There is no such session"),
+    Kind.TAKEN: (409, "The id or an identity is taken"),
+    Kind.OPERATION_CONFLICT: (409, "The Idempotency-Key was used for something else"),
+    Kind.SESSION_ENDED: (409, "The session has ended"),
+    Kind.BODY_TOO_LARGE: (413, "The body is too large"),
+    Kind.UNSUPPORTED_MEDIA_TYPE: (415, "The body must be application/json"),
+    Kind.UNKNOWN_PLAN: (422, "The catalogue has no such plan"),
+    Kind.UNKNOWN_OFFER: (422, "The catalogue has no such offer"),
+    Kind.WRONG_CURRENCY: (422, "The plan is in another currency"),
+    Kind.INSUFFICIENT_FUNDS: (422, "Less than nothing would be left"),
+    Kind.OUT_OF_RANGE: (422, "The amount leaves the range in which counting is exact"),
+    Kind.NOT_REASONABLE: (422, "The request makes no sense"),
+    Kind.OUTCOME_UNKNOWN: (503, "The store did not answer in time"),
+    Kind.NOT_READY: (503, "Not ready"),
+    Kind.INTERNAL: (500, "The server made a mistake"),
+}
+
+LEDGER: dict[type[LedgerError], Kind] = {
+    Taken: Kind.TAKEN,
+    NoSuchAccount: Kind.NO_SUCH_ACCOUNT,
+    OperationConflict: Kind.OPERATION_CONFLICT,
+    InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
+    OutOfRange: Kind.OUT_OF_RANGE,
+}
+
+
+class Fault(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing wrong with the request: where (a JSON pointer into the body, or a parameter's name) and what."""
+
+    detail: str
+    pointer: str = ""
+    parameter: str = ""
+
+
+class ProblemDetails(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of every error (RFC 9457 section 3)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    errors: tuple[Fault, ...] = ()
+
+
+class Problem(Exception):
+    """The call cannot be answered as hoped; carries all that the answer says."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str = "",
+        *,
+        errors: tuple[Fault, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or kind.value)
+        self.kind = kind
+        self.headers = headers or {}
+        self.status, title = TITLES[kind]
+        self.details = ProblemDetails(
+            type=f"urn:ocs:problem:{kind.value}", title=title, status=self.status, detail=detail, errors=errors
+        )
+
+    def response(self) -> Response:
+        return Response(
+            msgspec.json.encode(self.details),
+            self.status,
+            {"Cache-Control": "no-store", **self.headers},
+            media_type=MEDIA_TYPE,
+        )
+
+
+def from_ledger(error: LedgerError) -> Problem:
+    """The ledger's refusal as a problem."""
+    return Problem(LEDGER.get(type(error), Kind.NOT_REASONABLE), str(error))
+
+
+def outcome_unknown() -> Problem:
+    """A time-out is not a no: the caller may repeat with the same Idempotency-Key."""
+    return Problem(
+        Kind.OUTCOME_UNKNOWN,
+        "Whether it was done is unknown; repeat the same request to find out.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def from_status(status: int, headers: dict[str, str] | None = None) -> Problem:
+    """What the router itself refuses."""
+    kinds = {404: Kind.NOT_FOUND, 405: Kind.METHOD_NOT_ALLOWED}
+    problem = Problem(kinds.get(status, Kind.INTERNAL), headers=headers)
+    if status not in kinds:
+        problem.status = status
+        problem.details = ProblemDetails(type="about:blank", title=HTTPStatus(status).phrase, status=status)
+    return problem
+
+
+_PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+def fault_in_body(error: msgspec.ValidationError) -> Fault:
+    """Where in the body, as a JSON pointer in a URI fragment (RFC 6901 section 6), and what is wrong there."""
+    match = _PLACE.match(str(error))
+    detail, path = (match["detail"], match["path"] or "") if match else (str(error), "")
+    steps = [name or index for name, index in _STEP.findall(path)]
+    if field := _FIELD.search(detail):
+        steps.append(field["field"])
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return Fault(detail=detail, pointer="#" + pointer)
+
+
+def fault_in_query(error: msgspec.ValidationError) -> Fault:
+    """Which query parameter is wrong, and how."""
+    fault = fault_in_body(error)
+    return Fault(detail=fault.detail, parameter=fault.pointer.removeprefix("#/"))
+
+
+def invalid(pointer: str, detail: str) -> Problem:
+    """One member of the body is wrong."""
+    return Problem(Kind.INVALID_REQUEST, detail, errors=(Fault(detail=detail, pointer="#" + pointer),))

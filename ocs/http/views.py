@@ -1,0 +1,201 @@
+"""The vault's records as the API's JSON. Pure."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from balances.ledger import Account, Audit, Bucket, Entry, Line, Session, Sum, Unit
+from balances.money import format_amount
+from ocs.http.models import (
+    AccountView,
+    AllowanceView,
+    AuditView,
+    BucketView,
+    EntryView,
+    HoldingView,
+    IdentityModel,
+    LineView,
+    MoneyView,
+    SessionView,
+    SumView,
+)
+
+UNITS = frozenset(unit.value for unit in Unit if unit is not Unit.MONEY)
+"""Assets that are counted and not money."""
+
+
+def moment(milliseconds: int) -> str:
+    """RFC 3339 in UTC."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def quantity(unit: str, amount: int) -> int | str:
+    """Units as they are, money as a decimal string."""
+    return amount if unit in UNITS else format_amount(amount)
+
+
+def bucket_view(bucket: Bucket) -> BucketView:
+    return BucketView(
+        id=bucket.id,
+        offer=bucket.offer,
+        unit=bucket.unit,
+        initial=quantity(bucket.unit, bucket.initial),
+        remaining=quantity(bucket.unit, bucket.counters.remaining),
+        reserved=quantity(bucket.unit, bucket.counters.reserved),
+        expires_at=None if bucket.expires_at is None else moment(bucket.expires_at),
+    )
+
+
+def session_view(session: Session) -> SessionView:
+    return SessionView(
+        id=session.id,
+        account=session.address.account,
+        door=session.door,
+        state=session.state,
+        opened_at=moment(session.opened_at),
+        updated_at=moment(session.updated_at),
+        deadline=moment(session.deadline),
+        spent=format_amount(session.spent),
+        reserved=format_amount(sum(holding.cost for holding in session.holdings)),
+        holdings=tuple(
+            HoldingView(
+                key=holding.key,
+                unit=holding.unit,
+                granted=quantity(holding.unit, holding.granted),
+                cost=format_amount(holding.cost),
+                used=quantity(holding.unit, holding.used),
+                spent=format_amount(holding.spent),
+            )
+            for holding in session.holdings
+        ),
+    )
+
+
+def account_view(account: Account, sessions: Iterable[Session]) -> AccountView:
+    money = account.money
+    return AccountView(
+        id=account.address.account,
+        status=account.status,
+        plan=account.plan,
+        currency=account.currency,
+        credit_limit=format_amount(account.credit_limit),
+        identities=tuple(IdentityModel(type=one.type, value=one.value) for one in account.identities),
+        parent=account.parent,
+        opened_at=moment(account.opened_at),
+        money=MoneyView(
+            balance=format_amount(money.balance),
+            reserved=format_amount(money.reserved),
+            available=format_amount(account.available),
+            overrun=format_amount(money.overrun),
+        ),
+        buckets=tuple(bucket_view(bucket) for bucket in account.buckets),
+        sessions=tuple(session_view(session) for session in sessions),
+    )
+
+
+def _line_view(line: Line) -> LineView:
+    return LineView(
+        bucket=line.bucket,
+        asset=line.asset,
+        credited=quantity(line.asset, line.credited),
+        debited=quantity(line.asset, line.debited),
+        reserved=quantity(line.asset, line.reserved),
+        overrun=quantity(line.asset, line.overrun),
+        before=quantity(line.asset, line.before),
+        after=quantity(line.asset, line.after),
+    )
+
+
+def entry_view(entry: Entry) -> EntryView:
+    return EntryView(
+        id=entry.id,
+        at=moment(entry.at),
+        account=entry.account,
+        operation=entry.operation,
+        cause=entry.cause,
+        door=entry.door,
+        session=entry.session,
+        reference=entry.reference,
+        explanation=explain(entry),
+        lines=tuple(_line_view(line) for line in entry.lines),
+    )
+
+
+def explain(entry: Entry) -> str:
+    """The entry in a sentence: what changed in which bucket, and why."""
+    parts = [part for line in entry.lines for part in _changes(line)]
+    said = "; ".join(parts) or "nothing changed"
+    about = [
+        entry.cause and f"cause: {entry.cause}",
+        entry.reference and f"reference: {entry.reference}",
+        entry.door and f"door: {entry.door}",
+    ]
+    because = ", ".join(part for part in about if part)
+    return f"{said[0].upper()}{said[1:]}" + (f" ({because})." if because else ".")
+
+
+def _changes(line: Line) -> Iterable[str]:
+    place = "" if line.bucket == "money" else f" of bucket {line.bucket}"
+    for change, more, less in (
+        (line.credited, "credited", "credit taken back:"),
+        (line.debited, "debited", "gave back"),
+        (line.reserved, "reserved", "released"),
+        (line.overrun, "overrun, uncovered by credit:", "overrun covered again:"),
+    ):
+        if change:
+            yield f"{more if change > 0 else less} {readable(line.asset, abs(change))}{place}"
+
+
+def readable(asset: str, amount: int) -> str:
+    """``1.5 MB``, ``2:05 min``, ``3 events``, ``0.10 EUR``; 1 MB = 10^6 octets."""
+    if asset == Unit.OCTETS:
+        for size, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+            if amount >= size:
+                return f"{_decimal(amount, size)} {name}"
+        return f"{amount} octets"
+    if asset == Unit.SECONDS:
+        return f"{amount} s" if amount < 60 else f"{amount // 60}:{amount % 60:02d} min"
+    if asset == Unit.EVENTS:
+        return f"{amount} event" + "s" * (amount != 1)
+    return f"{format_amount(amount)} {'' if asset == Unit.MONEY else asset}".rstrip()
+
+
+def _decimal(amount: int, size: int) -> str:
+    """``amount / size`` with at most three decimals, rounded down, without a float."""
+    whole, rest = divmod(amount, size)
+    return f"{whole}.{rest * 1000 // size:03d}".rstrip("0").rstrip(".")
+
+
+def _sum_view(one: Sum) -> SumView:
+    return SumView(
+        credited=format_amount(one.accounts.credited),
+        debited=format_amount(one.accounts.debited),
+        reserved=format_amount(one.accounts.reserved),
+        available=format_amount(one.available),
+        overrun=format_amount(one.accounts.overrun),
+    )
+
+
+def currencies(audit: Audit) -> dict[str, SumView]:
+    """The sums of all currencies."""
+    return {one.asset: _sum_view(one) for one in audit.sums if one.asset not in UNITS}
+
+
+def audit_view(audit: Audit) -> AuditView:
+    return AuditView(
+        balanced=audit.balanced,
+        accounts=audit.accounts,
+        sessions=audit.sessions,
+        currencies=currencies(audit),
+        allowances={
+            one.asset: AllowanceView(
+                credited=one.accounts.credited,
+                debited=one.accounts.debited,
+                reserved=one.accounts.reserved,
+                available=one.available,
+            )
+            for one in audit.sums
+            if one.asset in UNITS
+        },
+        findings=audit.findings,
+    )
