@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from balances.ledger import Empty, Lapse, Record, Unit
+from balances.ledger import Empty, Lapse, Quote, Record, Unit
 from balances.money import MICRO
 from charging import rating
-from charging.catalogue import quantities
+from charging.catalogue import quantities, terms
 from charging.catalogue.model import (
     Catalogue,
     CatalogueError,
@@ -18,7 +18,6 @@ from charging.catalogue.model import (
     Rule,
     ServiceTerms,
     Source,
-    Threshold,
 )
 from charging.catalogue.positions import Path
 from charging.catalogue.quantities import QuantityError
@@ -167,9 +166,7 @@ class _Builder:
         if most > LARGEST[unit]:
             self.problem(entry.source("maximum"), f"no grant may be larger than {LARGEST[unit]} {unit}")
         percent = quantities.share(written.threshold)
-        threshold = Threshold(
-            percent=percent or 0, units=units("threshold", written.threshold if percent is None else "", 0)
-        )
+        threshold = units("threshold", written.threshold if percent is None else "", 0)
         validity = time("validity", written.validity)
         if not 1 <= validity < 2**31:
             self.problem(entry.source("validity"), "validity is at least one second")
@@ -181,7 +178,8 @@ class _Builder:
             most=most,
             validity=validity,
             retry=time("retry", written.retry),
-            threshold=threshold,
+            threshold_percent=percent or 0,
+            threshold_units=threshold,
             holding=time("holding", written.holding),
             final=self.final(entry, written.final),
             empty=Empty(written.empty),
@@ -236,7 +234,8 @@ class _Builder:
         except rating.RatingError as error:
             self.problem(entry.source("tiers" if written.tiers else "price"), f"{name}: {error}")
             return None
-        return Rate(name=name, service=service, price=price, currency=currency, offers=offers, source=entry.source())
+        quote = Quote(price=price, offers=offers, terms=terms.encode(service))
+        return Rate(name=name, service=service, currency=currency, quote=quote, source=entry.source())
 
     def tariff(self, entry: Entry, unit: Unit) -> tuple[rating.Tariff, str]:
         written: RateText = entry.written
@@ -362,7 +361,14 @@ class _Builder:
                 f"{text.rate!r} is priced in {rate.currency}, the plan in {entry.written.currency}",
                 "wrong currency",
             )
-        return Rule(rate=rate, source=where, rating_group=text.rating_group, service_id=text.service_id, to=text.to)
+        return Rule(
+            rate=rate,
+            source=where,
+            rating_group=text.rating_group,
+            service_id=text.service_id,
+            to=text.to,
+            incoming=text.incoming,
+        )
 
     def rule_order(self, rules: tuple[Rule, ...]) -> None:
         for number, rule in enumerate(rules):

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from balances.ledger import Empty, Lapse, Record, Unit
-from balances.price import Price
+from balances.ledger import Empty, Lapse, Quote, Record, Unit
 from charging.event import FinalUnits, ServiceKind
 from charging.numbering import normalise
 
@@ -40,18 +39,6 @@ class CatalogueError(Exception):
         self.problems = problems
 
 
-class Threshold(Record, frozen=True, kw_only=True):
-    """How much of a grant is left when the client should ask again: percent of the grant, or units."""
-
-    percent: int = 0
-    units: int = 0
-
-    def of(self, granted: int) -> int:
-        """The threshold for a grant; 0 (none) where the grant is too small to have one."""
-        units = self.units or granted * self.percent // 100
-        return units if units < granted else 0
-
-
 class ServiceTerms(Record, frozen=True, kw_only=True):
     """How a kind of service is granted. Times in seconds, quotas in ``unit``."""
 
@@ -66,7 +53,8 @@ class ServiceTerms(Record, frozen=True, kw_only=True):
     validity: int
     retry: int
     """Validity of an answer that grants nothing and redirects or restricts."""
-    threshold: Threshold
+    threshold_percent: int
+    threshold_units: int
     holding: int
     final: FinalUnits
     empty: Empty
@@ -78,11 +66,21 @@ class Rate(Record, frozen=True, kw_only=True):
 
     name: str
     service: ServiceTerms
-    price: Price
     currency: str
     """Empty: whichever the plan has."""
-    offers: tuple[str, ...]
+    quote: Quote
+    """What the ledger is told: the price, the offers that pay first, and the terms of the answer."""
     source: Source
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """What is known of a use when its rate is looked for."""
+
+    kind: ServiceKind
+    rating_group: int | None = None
+    service_id: int | None = None
+    zone: str | None = None
+    incoming: bool = False
 
 
 class Rule(Record, frozen=True, kw_only=True):
@@ -93,12 +91,15 @@ class Rule(Record, frozen=True, kw_only=True):
     rating_group: int | None = None
     service_id: int | None = None
     to: str | None = None
+    """Zone of the other party."""
+    incoming: bool = False
 
-    def fits(self, rating_group: int | None, service_id: int | None, zone: str | None) -> bool:
+    def fits(self, use: "Usage") -> bool:
         return (
-            (self.rating_group is None or self.rating_group == rating_group)
-            and (self.service_id is None or self.service_id == service_id)
-            and (self.to is None or self.to == zone)
+            (self.rating_group is None or self.rating_group == use.rating_group)
+            and (self.service_id is None or self.service_id == use.service_id)
+            and (self.to is None or self.to == use.zone)
+            and self.incoming == use.incoming
         )
 
     def covers(self, other: "Rule") -> bool:
@@ -107,6 +108,7 @@ class Rule(Record, frozen=True, kw_only=True):
             self.rating_group in (None, other.rating_group)
             and self.service_id in (None, other.service_id)
             and self.to in (None, other.to)
+            and self.incoming == other.incoming
         )
 
 
@@ -120,12 +122,10 @@ class Plan(Record, frozen=True, kw_only=True):
     rules: Mapping[ServiceKind, tuple[Rule, ...]]
     source: Source
 
-    def rule(
-        self, kind: ServiceKind, rating_group: int | None, service_id: int | None, zone: str | None
-    ) -> Rule | None:
+    def rule(self, use: Usage) -> Rule | None:
         """The rule that decides; None: the plan has no price for it."""
-        for rule in self.rules.get(kind, ()):
-            if rule.fits(rating_group, service_id, zone):
+        for rule in self.rules.get(use.kind, ()):
+            if rule.fits(use):
                 return rule
         return None
 

@@ -70,6 +70,7 @@ class RuleText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rating_group: int | None = None
     service_id: int | None = None
     to: str | None = None
+    incoming: bool = False
 
 
 class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):

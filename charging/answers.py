@@ -1,0 +1,147 @@
+"""From what the ledger did to what the door is told. Pure."""
+
+from balances.ledger import UNQUOTED, Charged, Grant, Status, Verdict
+from charging.catalogue import terms
+from charging.catalogue.terms import Terms
+from charging.event import (
+    ChargingEvent,
+    FinalAction,
+    FinalUnits,
+    ItemOutcome,
+    Outcome,
+    Phase,
+    Reason,
+    RequestItem,
+    Result,
+)
+from charging.quoting import Quoted
+from charging.subscribers import Subscriber
+
+RESULTS = {
+    Verdict.DONE: Result.OK,
+    Verdict.UNKNOWN_SESSION: Result.UNKNOWN_SESSION,
+    Verdict.CLOSED_SESSION: Result.SESSION_CLOSED,
+    Verdict.NO_ACCOUNT: Result.UNKNOWN_SUBSCRIBER,
+    Verdict.OUT_OF_RANGE: Result.OUT_OF_RANGE,
+    Verdict.STALE: Result.UNAVAILABLE,
+}
+
+SENTENCES = {
+    Verdict.UNKNOWN_SESSION: "the session was never opened",
+    Verdict.CLOSED_SESSION: "the session has ended",
+    Verdict.LAPSED_SESSION: "the session had lapsed; what it used was charged",
+    Verdict.OTHER_ACCOUNT: "the session belongs to another account",
+    Verdict.NO_ACCOUNT: "there is no such account any more",
+    Verdict.OUT_OF_RANGE: "more than can be counted",
+    Verdict.STALE: "the account's terms kept changing",
+}
+
+REASONS = {
+    "insufficient-credit": Reason.NO_CREDIT,
+    "barred": Reason.BARRED,
+    Status.SUSPENDED.value: Reason.BARRED,
+    Status.CLOSED.value: Reason.BARRED,
+    "unrateable": Reason.UNRATEABLE,
+    UNQUOTED: Reason.UNRATEABLE,
+}
+"""Why the ledger granted nothing, in the door's words."""
+
+REFUSALS = {
+    Reason.NO_CREDIT: Result.NO_CREDIT,
+    Reason.BARRED: Result.BARRED,
+    Reason.UNRATEABLE: Result.UNRATEABLE,
+}
+"""The result of a request that got nothing, by the reason that a top-up could cure first."""
+
+
+def outcome(
+    event: ChargingEvent, subscriber: Subscriber, quoted: tuple[Quoted, ...], charged: Charged, jitter: int
+) -> Outcome:
+    """The answer to a request that was brought before the ledger."""
+    grants = {grant.key: grant for grant in charged.grants}
+    items = tuple([_item(event, each, grants.get(each.item.key), jitter) for each in quoted])
+    costs = sum(grant.cost for grant in charged.grants)
+    return Outcome(
+        result=result(event.phase, charged),
+        items=items,
+        reason=_sentence(charged, quoted),
+        account=subscriber.address,
+        currency=subscriber.currency,
+        spent=costs if event.phase is Phase.EVENT else charged.spent,
+        available=charged.available,
+        replayed=charged.replayed,
+        conflict=charged.conflict,
+    )
+
+
+def result(phase: Phase, charged: Charged) -> Result:
+    """What became of the request as a whole."""
+    if charged.verdict is Verdict.REFUSED:
+        reasons = {REASONS.get(grant.refused, Reason.UNRATEABLE) for grant in charged.grants if grant.refused}
+        return next((found for reason, found in REFUSALS.items() if reason in reasons), Result.NO_CREDIT)
+    if charged.verdict is Verdict.LAPSED_SESSION:
+        return Result.OK if phase is Phase.CLOSE else Result.UNKNOWN_SESSION
+    if charged.verdict is Verdict.OTHER_ACCOUNT:
+        return Result.BARRED if phase in (Phase.OPEN, Phase.EVENT) else Result.UNKNOWN_SESSION
+    return RESULTS[charged.verdict]
+
+
+def _sentence(charged: Charged, quoted: tuple[Quoted, ...]) -> str:
+    if charged.verdict in SENTENCES:
+        return SENTENCES[charged.verdict]
+    denied = next((each.why for each in quoted if each.why), "")
+    if not denied and any(grant.refused for grant in charged.grants):
+        return "not enough credit"
+    return denied
+
+
+def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int) -> ItemOutcome:
+    said = _terms(quoted, grant)
+    unit = said.unit if said else quoted.unit
+    if grant is None:
+        return ItemOutcome(key=quoted.item.key, unit=unit)
+    reason = REASONS.get(grant.refused, Reason.UNRATEABLE) if grant.refused else Reason.NONE
+    if not _wants(event.phase, quoted.item):
+        lost = grant.refused == UNQUOTED and bool(quoted.item.used or quoted.item.total)
+        return ItemOutcome(
+            key=grant.key, unit=unit, settled=grant.settled, reason=Reason.UNRATEABLE if lost else Reason.NONE
+        )
+    if said is None:
+        final = FinalUnits() if grant.final and grant.granted else None
+        return ItemOutcome(
+            key=grant.key, unit=unit, granted=grant.granted, reason=reason, final=final, cost=grant.cost,
+            settled=grant.settled,
+        )  # fmt: skip
+    final = _final(said, grant, reason)
+    validity = said.validity if grant.granted else said.retry if final else 0
+    return ItemOutcome(
+        key=grant.key,
+        unit=unit,
+        granted=grant.granted,
+        reason=reason,
+        validity=terms.jittered(validity, jitter, event.session),
+        threshold=said.threshold(grant.granted) if final is None else 0,
+        holding=said.holding if grant.granted and final is None else 0,
+        final=final,
+        cost=grant.cost,
+        settled=grant.settled,
+    )
+
+
+def _wants(phase: Phase, item: RequestItem) -> bool:
+    return phase is Phase.EVENT or (item.wanted is not None and phase is not Phase.CLOSE)
+
+
+def _final(said: Terms, grant: Grant, reason: Reason) -> FinalUnits | None:
+    """The last grant says what comes after it; no grant at all says it too, but for the plain end."""
+    if grant.granted:
+        return said.final() if grant.final else None
+    redirected = reason is Reason.NO_CREDIT and said.action is not FinalAction.TERMINATE
+    return said.final() if redirected else None
+
+
+def _terms(quoted: Quoted, grant: Grant | None) -> Terms | None:
+    said = terms.decode(grant.terms) if grant is not None and grant.terms else None
+    if said is not None or quoted.service is None:
+        return said
+    return terms.decode(terms.encode(quoted.service, quoted.unit))

@@ -1,0 +1,74 @@
+"""The terms of an answer, packed into a quote: kept by the ledger, so that a replay says what was said.
+
+Whatever the catalogue says by then, a repeated request is answered with the terms of its first answer.
+"""
+
+from functools import lru_cache
+from zlib import crc32
+
+import msgspec
+
+from balances.ledger import Unit
+from charging.catalogue.model import ServiceTerms
+from charging.event import FinalAction, FinalUnits
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True):
+    """What an answer says beside the grant: see ``model.ServiceTerms``."""
+
+    unit: Unit
+    validity: int
+    retry: int
+    threshold_percent: int
+    threshold_units: int
+    holding: int
+    action: FinalAction
+    redirect: str
+    filters: tuple[str, ...]
+
+    def threshold(self, granted: int) -> int:
+        """How much of a grant is left when the client should ask again; 0 (never) where the grant is too small."""
+        units = self.threshold_units or granted * self.threshold_percent // 100
+        return units if units < granted else 0
+
+    def final(self) -> FinalUnits:
+        return FinalUnits(action=self.action, redirect=self.redirect, filters=self.filters)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Terms)
+
+
+def encode(service: ServiceTerms, unit: Unit | None = None) -> bytes:
+    """The terms of a service; ``unit`` where an item is counted otherwise (CC-Money), so that no threshold fits."""
+    own = unit in (None, service.unit)
+    return _ENCODER.encode(
+        Terms(
+            unit or service.unit,
+            service.validity,
+            service.retry,
+            service.threshold_percent if own else 0,
+            service.threshold_units if own else 0,
+            service.holding,
+            service.final.action,
+            service.final.redirect,
+            service.final.filters,
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def decode(packed: bytes) -> Terms | None:
+    """The terms again; None where another release packed them in a way not understood here."""
+    try:
+        return _DECODER.decode(packed)
+    except msgspec.DecodeError:
+        return None
+
+
+def jittered(seconds: int, percent: int, session: str) -> int:
+    """A validity spread by up to ``percent``, always the same for the same session."""
+    if not percent or not seconds:
+        return seconds
+    spread = crc32(session.encode()) % (2 * percent + 1) - percent
+    return max(1, seconds + seconds * spread // 100)

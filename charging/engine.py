@@ -1,0 +1,388 @@
+"""The charging engine: event -> subscriber -> quotes -> ledger -> outcome.
+
+A request costs one ledger call: who the subscriber is and on which terms is remembered (never what is left), and the
+ledger says when that is out of date. Nothing else is kept in here that matters: any engine serves any request of any
+session.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from balances.ledger import (
+    Account,
+    Address,
+    Charge,
+    Charged,
+    Ledger,
+    LedgerError,
+    NoSuchAccount,
+    Record,
+    Refund,
+    Status,
+    Unavailable,
+    Unit,
+    Verdict,
+)
+from charging import answers, explain
+from charging.catalogue import Catalogue
+from charging.event import (
+    Action,
+    ChargingEvent,
+    Identity,
+    ItemOutcome,
+    Memory,
+    Outcome,
+    Phase,
+    Reason,
+    Result,
+    ServiceKind,
+)
+from charging.explain import Explanation
+from charging.observer import Observer, Silent
+from charging.quoting import Quoted, Quoter, lifetime, use
+from charging.settings import ChargingSettings
+from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
+
+ATTEMPTS = 4
+"""How often a charge is tried whose terms turn out to have changed meanwhile."""
+
+EMERGENCY_GRANT = 3_600
+"""Seconds granted at once to an emergency call where the catalogue knows no voice service."""
+
+
+class Note(Record, frozen=True, kw_only=True):
+    """What this engine remembers of a session: a convenience, since the ledger can always tell."""
+
+    address: Address | None
+    """None: an emergency call, which the ledger does not know."""
+    kind: ServiceKind | None
+
+
+class Engine:
+    """Answers charging events; see ``handle``."""
+
+    def __init__(
+        self, ledger: Ledger, catalogue: Catalogue, settings: ChargingSettings, observer: Observer | None = None
+    ) -> None:
+        self.ledger = ledger
+        self.catalogue = catalogue
+        self.settings = settings
+        self.observer: Observer = observer or Silent()
+        self._subscribers = Subscribers(ledger, settings.subscribers)
+        self._sessions: Recent[str, Note] = Recent(settings.sessions)
+        self._actions: dict[Action, Callable[[ChargingEvent], Awaitable[Outcome]]] = {
+            Action.DEBIT: self._charge,
+            Action.REFUND: self._refund,
+            Action.CHECK_BALANCE: self._check_balance,
+            Action.PRICE_ENQUIRY: self._enquire,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.catalogue!r}, {len(self._sessions)} sessions in mind>"
+
+    async def handle(self, event: ChargingEvent) -> Outcome:
+        """Answer a charging event. Raises nothing for bad input, nor if the store is away: the result says it."""
+        action = event.action if event.phase is Phase.EVENT else Action.DEBIT
+        try:
+            emergency = self._emergency(event) if action is Action.DEBIT else None
+            outcome = emergency or await self._actions[action](event)
+        except Unavailable as error:
+            return Outcome(result=Result.UNAVAILABLE, reason=str(error) or "the store gave no answer")
+        except (LedgerError, OverflowError) as error:
+            return Outcome(result=Result.OUT_OF_RANGE, reason=str(error))
+        if emergency is None and outcome.result is Result.UNKNOWN_SESSION and self._is_emergency(event):
+            return self._emergency_outcome(event)  # opened through another worker, or by nobody we know
+        return outcome
+
+    async def recall(self, session: str) -> Memory | None:
+        """What the vault keeps of a session for a door that has forgotten it; may raise Unavailable."""
+        note = self._sessions.get(session)
+        address = note.address if note else await self.ledger.locate(session)
+        stored = await self.ledger.session(address, session) if address else None
+        if stored is None:
+            return None
+        return Memory(
+            session=session,
+            open=stored.state.value == "open",
+            context=stored.context,
+            opened_at=stored.opened_at,
+            updated_at=stored.updated_at,
+            deadline=stored.deadline,
+        )
+
+    async def explain(self, event: ChargingEvent, plan: str = "") -> Explanation:
+        """What the event would cost and why, on the account's balance as it is; may raise Unavailable.
+
+        With ``plan`` and no identity: by that plan, on no account. Nothing is reserved or debited.
+        """
+        account = None if plan and not event.identities else await self._read(event)
+        if account is None and not plan:
+            return Explanation(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
+        known = subscriber(account) if account else self._anybody(plan)
+        found = self.catalogue.find(plan or known.plan)
+        quoted = self._quote(replace(known, plan=plan or known.plan), event, None)
+        try:
+            items = explain.items(event, quoted, account)
+        except OverflowError as error:
+            return Explanation(result=Result.OUT_OF_RANGE, reason=str(error))
+        refused = next((item.reason for item in items if item.reason), None)
+        return Explanation(
+            result=answers.REFUSALS[refused] if refused else Result.OK,
+            reason=next((item.why for item in items if item.why), ""),
+            account=known.address.account,
+            plan=plan or known.plan,
+            plan_source=str(found.source) if found else "",
+            currency=known.currency,
+            catalogue=self.catalogue.version,
+            items=items,
+            price=sum(item.price for item in items),
+            cost=sum(item.cost for item in items),
+            available=items[-1].available if items else (account.available if account else 0),
+        )
+
+    def publish(self, catalogue: Catalogue) -> None:
+        """Rate by this catalogue from now on; requests in hand are finished by the one they began with."""
+        self.catalogue = catalogue
+
+    def forget(self, account: str) -> None:
+        """The account's terms have changed: read them again at its next request. Only saves a round trip."""
+        self._subscribers.forget(account)
+
+    async def _charge(self, event: ChargingEvent) -> Outcome:
+        known = await self._whose(event)
+        if known is None:
+            return self._nobody(event)
+        for _ in range(ATTEMPTS):
+            note = self._sessions.get(event.session)
+            quoted = self._quote(known, event, note.kind if note else None)
+            charged = await self.ledger.charge(self._request(known, event, quoted, note))
+            other = await self._elsewhere(known, event, charged)
+            if other is None:
+                self._remember(known, event, charged, note)
+                self._tell(event, quoted, charged)
+                return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
+            known = other
+        charged = Charged(verdict=Verdict.STALE)
+        return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
+
+    def _quote(self, known: Subscriber, event: ChargingEvent, kind: ServiceKind | None) -> tuple[Quoted, ...]:
+        quoter = Quoter(self.catalogue, known, event, kind)
+        return tuple([quoter.quote(item) for item in event.items])
+
+    def _request(
+        self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], note: Note | None
+    ) -> Charge:
+        kind = event.service.kind if event.service else note.kind if note else None
+        service = self.catalogue.services.get(kind) if kind else None
+        life = lifetime(quoted, service, event, self.settings.idle_lifetime)
+        return Charge(
+            address=known.address,
+            version=known.version,
+            session=event.session,
+            operation=event.operation,
+            fingerprint=event.fingerprint,
+            phase=event.phase,
+            door=event.door,
+            now=event.now,
+            deadline=life.deadline,
+            uses=tuple([use(each, event, self.settings, self.observer) for each in quoted]),
+            lapse=life.lapse,
+            empty=life.empty,
+            context=event.context,
+        )
+
+    async def _whose(self, event: ChargingEvent) -> Subscriber | None:
+        """Whom to charge: a session that runs stays with its account, whoever has the identity now."""
+        reporting = event.phase in (Phase.UPDATE, Phase.CLOSE)
+        note = self._sessions.get(event.session) if reporting else None
+        if note and note.address:
+            known = await self._subscribers.at(note.address)
+            if known is not None:
+                return known
+        known = await self._subscribers.find(event.identities)
+        if known is None and reporting:
+            address = await self.ledger.locate(event.session)
+            known = await self._subscribers.at(address) if address else None
+        return known
+
+    async def _elsewhere(self, known: Subscriber, event: ChargingEvent, charged: Charged) -> Subscriber | None:
+        """The subscriber as whom to try again, since the ledger did nothing; None: the answer stands."""
+        if charged.verdict in (Verdict.STALE, Verdict.NO_ACCOUNT):
+            self.observer.terms_reread(charged.verdict.value)
+            self._subscribers.forget(known.address.account)
+            return await self._whose(event)
+        if event.phase not in (Phase.UPDATE, Phase.CLOSE):
+            return None
+        if charged.verdict in (Verdict.OTHER_ACCOUNT, Verdict.UNKNOWN_SESSION):
+            self._sessions.drop(event.session)
+            address = await self.ledger.locate(event.session)
+            if address is not None and address != known.address:
+                self.observer.terms_reread(charged.verdict.value)
+                return await self._subscribers.at(address)
+        return None
+
+    def _remember(self, known: Subscriber, event: ChargingEvent, charged: Charged, note: Note | None) -> None:
+        if event.phase is Phase.EVENT or charged.verdict is not Verdict.DONE:
+            return
+        kind = event.service.kind if event.service else note.kind if note else None
+        if note is None or note.kind is not kind or note.address != known.address:
+            self._sessions.put(event.session, Note(address=known.address, kind=kind))
+
+    def _tell(self, event: ChargingEvent, quoted: tuple[Quoted, ...], charged: Charged) -> None:
+        if charged.replayed or charged.verdict is not Verdict.DONE:
+            return
+        for each, grant in zip(quoted, charged.grants, strict=True):
+            if each.quote is None and grant.refused and (each.item.used or each.item.total) and not grant.terms:
+                self.observer.unquoted_usage(event.door, event.session, each.item.key)
+
+    def _nobody(self, event: ChargingEvent) -> Outcome:
+        if event.phase in (Phase.UPDATE, Phase.CLOSE):
+            return Outcome(result=Result.UNKNOWN_SESSION, reason=answers.SENTENCES[Verdict.UNKNOWN_SESSION])
+        return Outcome(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
+
+    def _is_emergency(self, event: ChargingEvent) -> bool:
+        service = event.service
+        calling = service is not None and service.kind is ServiceKind.VOICE and not service.incoming
+        return calling and service is not None and self.catalogue.is_emergency(service.called)
+
+    def _emergency(self, event: ChargingEvent) -> Outcome | None:
+        """Emergency calls are granted before anybody asks whose they are, and leave no trace in the books.
+
+        A report of one that this engine did not open goes to the ledger all the same: the session might be another's.
+        """
+        if event.phase in (Phase.OPEN, Phase.EVENT):
+            if not self._is_emergency(event):
+                return None
+            self._sessions.put(event.session, Note(address=None, kind=ServiceKind.VOICE))
+            return self._emergency_outcome(event)
+        note = self._sessions.get(event.session)
+        opened_here = note is not None and note.address is None
+        elsewhere = event.service is not None and event.service.called and not self._is_emergency(event)
+        return self._emergency_outcome(event) if opened_here and not elsewhere else None
+
+    def _emergency_outcome(self, event: ChargingEvent) -> Outcome:
+        service = self.catalogue.services.get(ServiceKind.VOICE)
+        size, validity = (service.most, service.validity) if service else (EMERGENCY_GRANT, EMERGENCY_GRANT)
+        items = []
+        for item in event.items:
+            wants = item.wanted is not None and event.phase is not Phase.CLOSE
+            granted = min(item.wanted or size, size) if wants else None
+            items.append(
+                ItemOutcome(
+                    key=item.key, unit=item.unit or Unit.SECONDS, granted=granted, validity=validity if wants else 0
+                )
+            )
+        return Outcome(result=Result.OK, items=tuple(items), reason="emergency call")
+
+    async def _refund(self, event: ChargingEvent) -> Outcome:
+        known = await self._subscribers.find(event.identities)
+        if known is None:
+            address = await self.ledger.locate(event.refund_of) if event.refund_of else None
+            known = await self._subscribers.at(address) if address else None
+        if known is None:
+            return self._nobody(event)
+        nothing = Outcome(
+            result=Result.NOTHING_TO_REFUND,
+            reason="no such debit of this account",
+            account=known.address,
+            currency=known.currency,
+        )
+        if not event.refund_of:
+            return nothing
+        refunded = await self.ledger.refund(
+            Refund(
+                address=known.address,
+                session=event.session,
+                operation=event.operation,
+                fingerprint=event.fingerprint,
+                target=event.refund_of,
+                door=event.door,
+                now=event.now,
+            )
+        )
+        if not refunded.found:
+            return replace(nothing, replayed=refunded.replayed)
+        items = [
+            ItemOutcome(key=item.key, unit=item.unit or Unit.EVENTS, granted=0 if refunded.again else item.wanted or 1)
+            for item in event.items
+        ]
+        return Outcome(
+            result=Result.OK,
+            items=tuple(items),
+            reason="refunded before: nothing was paid twice" if refunded.again else "",
+            account=known.address,
+            currency=known.currency,
+            spent=refunded.amount,
+            replayed=refunded.replayed,
+        )
+
+    async def _check_balance(self, event: ChargingEvent) -> Outcome:
+        account = await self._read(event)
+        if account is None:
+            return self._nobody(event)
+        if event.currency not in ("", account.currency):
+            return Outcome(
+                result=Result.UNRATEABLE,
+                reason=f"the account is kept in {account.currency}, not in {event.currency}",
+                account=account.address,
+                currency=account.currency,
+            )
+        known = subscriber(account)
+        if event.amount is not None:
+            enough = account.available >= event.amount
+            items: tuple[ItemOutcome, ...] = ()
+        else:
+            priced = explain.items(event, self._quote(known, event, None), account)
+            enough = all(item.granted >= item.units for item in priced)
+            items = tuple([ItemOutcome(key=item.key, unit=item.unit, reason=item.reason) for item in priced])
+        return Outcome(
+            result=Result.OK,
+            items=items,
+            account=account.address,
+            currency=account.currency,
+            available=account.available,
+            enough=enough and account.status is Status.ACTIVE,
+        )
+
+    async def _enquire(self, event: ChargingEvent) -> Outcome:
+        known = await self._subscribers.find(event.identities)
+        if known is None:
+            return self._nobody(event)
+        quoted = self._quote(replace(known, status=Status.ACTIVE), event, None)
+        priced = explain.items(event, quoted, None)
+        bad = next((item for item in priced if item.reason in (Reason.UNRATEABLE, Reason.BARRED)), None)
+        items = [ItemOutcome(key=item.key, unit=item.unit, cost=item.price) for item in priced]
+        return Outcome(
+            result=answers.REFUSALS[bad.reason] if bad else Result.OK,
+            reason=bad.why if bad else "",
+            items=() if bad else tuple(items),
+            account=known.address,
+            currency=known.currency,
+            spent=0 if bad else sum(item.price for item in priced),
+        )
+
+    async def _read(self, event: ChargingEvent) -> Account | None:
+        """The account with its balance as it is now."""
+        for _ in range(ATTEMPTS):
+            known = await self._subscribers.find(event.identities)
+            if known is None:
+                return None
+            try:
+                account = await self.ledger.account(known.address)
+            except NoSuchAccount:
+                self._subscribers.forget(known.address.account)
+                continue
+            known = self._subscribers.learn(account)
+            if known.identities & set(event.identities):
+                return account
+        return None
+
+    def _anybody(self, plan: str) -> Subscriber:
+        """A subscriber of a plan, for a price without an account."""
+        found = self.catalogue.find(plan)
+        nobody: frozenset[Identity] = frozenset()
+        return Subscriber(
+            address=Address(shard=0, account=""), version=0, status=Status.ACTIVE, plan=plan,
+            currency=found.currency if found else "", identities=nobody,
+        )  # fmt: skip

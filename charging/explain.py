@@ -1,0 +1,132 @@
+"""What would it cost, and why: the ledger's arithmetic on an account as it stands, with every decision named. Pure.
+
+``POST /v1/price`` and ``ocs price`` show an Explanation; a balance check and a price enquiry are answered from one.
+"""
+
+from balances.ledger import Account, Record, Unit
+from balances.price import cost, reach
+from charging.event import ChargingEvent, Reason, Result
+from charging.quoting import Quoted, wanted
+
+
+class Payment(Record, frozen=True, kw_only=True):
+    """What one bucket would pay: units of an allowance, in the order in which they pay."""
+
+    bucket: str
+    offer: str
+    units: int
+    left: int
+
+
+class PricedItem(Record, frozen=True, kw_only=True):
+    """One item: the rate that holds, where it stands, who would pay, and what is left then."""
+
+    key: str
+    unit: Unit
+    units: int
+    """Units asked for."""
+    zone: str = ""
+    rule: str = ""
+    """``file:line`` of the plan's line that fits."""
+    rate: str = ""
+    rate_source: str = ""
+    """``file:line`` of the rate."""
+    reason: Reason = Reason.NONE
+    why: str = ""
+    price: int = 0
+    """Micro-units for all units asked for, if money alone paid."""
+    payments: tuple[Payment, ...] = ()
+    granted: int = 0
+    cost: int = 0
+    """Micro-units that money would pay for the grant."""
+    available: int = 0
+    """Money left after it."""
+
+
+class Explanation(Record, frozen=True, kw_only=True):
+    """The answer to "what would it cost". Money in micro-units of ``currency``."""
+
+    result: Result
+    reason: str = ""
+    account: str = ""
+    plan: str = ""
+    plan_source: str = ""
+    currency: str = ""
+    catalogue: str = ""
+    items: tuple[PricedItem, ...] = ()
+    price: int = 0
+    cost: int = 0
+    available: int = 0
+
+
+class _Purse:
+    """What an account could still pay with, as items are priced one after the other."""
+
+    def __init__(self, account: Account | None, now: int) -> None:
+        self.money = max(0, account.available) if account else 0
+        self.buckets = [] if account is None else [
+            bucket for bucket in account.buckets if bucket.expires_at is None or bucket.expires_at > now
+        ]  # fmt: skip
+        self.buckets.sort(key=lambda bucket: (bucket.priority, bucket.expires_at or float("inf")))
+        self.left = {bucket.id: max(0, bucket.counters.remaining) for bucket in self.buckets}
+
+    def pay(self, quoted: Quoted, units: int) -> tuple[tuple[Payment, ...], int]:
+        """Allowances first; the payments and the units that are left for money."""
+        payments = []
+        offers = quoted.quote.offers if quoted.quote else ()
+        for bucket in self.buckets:
+            taken = min(units, self.left[bucket.id])
+            if taken and bucket.unit is quoted.unit and bucket.offer in offers:
+                units -= taken
+                self.left[bucket.id] -= taken
+                payments.append(Payment(bucket=bucket.id, offer=bucket.offer, units=taken, left=self.left[bucket.id]))
+        return tuple(payments), units
+
+
+def price(quoted: Quoted, units: int) -> int:
+    """Micro-units for ``units`` if money alone paid; raises OverflowError."""
+    return cost(quoted.quote.price, units) if quoted.quote else 0
+
+
+def items(event: ChargingEvent, quoted: tuple[Quoted, ...], account: Account | None) -> tuple[PricedItem, ...]:
+    """Each item priced, in their order, against the account as it stands (None: against no account at all)."""
+    purse = _Purse(account, event.now)
+    return tuple([_item(event, each, purse) for each in quoted])
+
+
+def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
+    units = asked(event, quoted)
+    rate = quoted.rule.rate if quoted.rule else None
+    about = PricedItem(
+        key=quoted.item.key,
+        unit=quoted.unit,
+        units=units,
+        zone=quoted.zone or "",
+        rule=str(quoted.rule.source) if quoted.rule else "",
+        rate=rate.name if rate else "",
+        rate_source=str(rate.source) if rate else "",
+        reason=quoted.denied,
+        why=quoted.why,
+    )
+    if quoted.quote is None or quoted.denied is Reason.UNRATEABLE:
+        return about
+    full = price(quoted, units)
+    payments, left = purse.pay(quoted, units) if not quoted.denied else ((), units)
+    bought = reach(quoted.quote.price, 0, left, purse.money) if not quoted.denied else 0
+    due = cost(quoted.quote.price, bought)
+    purse.money -= due
+    granted = units - left + bought
+    reason = quoted.denied or (Reason.NO_CREDIT if units and not granted else Reason.NONE)
+    return PricedItem(
+        key=about.key, unit=about.unit, units=units, zone=about.zone, rule=about.rule, rate=about.rate,
+        rate_source=about.rate_source, reason=reason, why=about.why, price=full, payments=payments, granted=granted,
+        cost=due, available=purse.money,
+    )  # fmt: skip
+
+
+def asked(event: ChargingEvent, quoted: Quoted) -> int:
+    """The units whose price is asked for: those wanted, or used, or one grant's worth."""
+    reported = quoted.item.used or quoted.item.total or 0
+    if quoted.item.wanted is None and reported:
+        return reported
+    return wanted(quoted, event.phase)

@@ -1,0 +1,208 @@
+"""From an item of a request to the conditions under which the ledger counts it. Pure.
+
+What an item is counted in, which rate holds, how much is wanted: decided here, item by item, without any balance.
+"""
+
+from msgspec.structs import replace
+
+from balances.ledger import Empty, Lapse, Quote, Record, Status, Unit, Use
+from balances.money import LIMIT
+from balances.price import Price, Step
+from charging.catalogue import terms
+from charging.catalogue.model import Catalogue, Rule, ServiceTerms, Usage
+from charging.event import ChargingEvent, Phase, Reason, RequestItem, Service, ServiceKind
+from charging.numbering import normalise
+from charging.observer import Observer
+from charging.settings import ChargingSettings
+from charging.subscribers import Subscriber
+
+AT_PAR = Price(0, (Step(None, 1, 1),))
+"""Money for money: CC-Money is not rated."""
+
+
+class Quoted(Record, frozen=True, kw_only=True):
+    """An item with its conditions. ``rule`` None: not rated, or held under the conditions of the session."""
+
+    item: RequestItem
+    unit: Unit
+    service: ServiceTerms | None
+    rule: Rule | None = None
+    quote: Quote | None = None
+    zone: str | None = None
+    denied: Reason = Reason.NONE
+    why: str = ""
+    """A sentence on why it is denied."""
+
+
+class Quoter:
+    """Quotes the items of one request of one subscriber."""
+
+    def __init__(
+        self, catalogue: Catalogue, subscriber: Subscriber, event: ChargingEvent, kind: ServiceKind | None = None
+    ) -> None:
+        """``kind`` is the session's, for a request that does not say."""
+        plan = catalogue.find(subscriber.plan)
+        self.catalogue = catalogue
+        self.plan = plan if plan is not None and plan.currency == subscriber.currency else None
+        self.subscriber = subscriber
+        self.event = event
+        self.kind = event.service.kind if event.service else kind
+        self.known = catalogue.services.get(self.kind) if self.kind else None
+        self.zone, self.number = self._zone(event.service)
+
+    def _zone(self, service: Service | None) -> tuple[str | None, str]:
+        if service is None:
+            return None, ""
+        other = service.calling if service.incoming else service.called
+        number = normalise(other, self.plan.country if self.plan else "")
+        return (self.catalogue.destinations.zone(number) if number else None), number
+
+    def quote(self, item: RequestItem) -> Quoted:
+        """The conditions of one item."""
+        if item.unit is Unit.MONEY:
+            return self._money(item)
+        service = self.event.service
+        if service is None or self._too_little_known(service):
+            return self._held(item)
+        rule = None
+        if self.plan is not None:
+            rule = self.plan.rule(
+                Usage(
+                    kind=service.kind,
+                    rating_group=item.rating_group,
+                    service_id=item.service_id,
+                    zone=self.zone,
+                    incoming=service.incoming,
+                )
+            )
+        if rule is None:
+            return self._unrateable(item, service)
+        rate = rule.rate
+        quoted = Quoted(
+            item=item, unit=rate.service.unit, service=rate.service, rule=rule, quote=rate.quote, zone=self.zone
+        )
+        if item.wanted and item.unit not in (None, quoted.unit):
+            why = f"{rule.rate.name} is not priced per {item.unit}"
+            return _denied(quoted, Reason.UNRATEABLE, why)
+        if self.subscriber.status is not Status.ACTIVE:
+            return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
+        return quoted
+
+    def _too_little_known(self, service: Service) -> bool:
+        """A report in mid-session that does not repeat whom the call goes to: the session's conditions hold."""
+        reporting = self.event.phase in (Phase.UPDATE, Phase.CLOSE)
+        return reporting and service.kind is not ServiceKind.DATA and not self.number
+
+    def _held(self, item: RequestItem) -> Quoted:
+        unit = self.known.unit if self.known else item.unit or Unit.OCTETS
+        quoted = Quoted(item=item, unit=unit, service=self.known)
+        if self.event.phase in (Phase.OPEN, Phase.EVENT):
+            return _denied(quoted, Reason.UNRATEABLE, "the request does not say which service it is for")
+        if item.wanted and item.unit not in (None, unit):
+            return _denied(quoted, Reason.UNRATEABLE, f"the session is not counted in {item.unit}")
+        return quoted
+
+    def _unrateable(self, item: RequestItem, service: Service) -> Quoted:
+        unit = self.known.unit if self.known else item.unit or Unit.EVENTS
+        quoted = Quoted(item=item, unit=unit, service=self.known, zone=self.zone)
+        name = self.subscriber.plan
+        if self.subscriber.status is not Status.ACTIVE:
+            return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
+        if self.plan is None:
+            return _denied(quoted, Reason.UNRATEABLE, f"no plan {name!r} in {self.subscriber.currency}")
+        if not self.plan.rules.get(service.kind):
+            return _denied(quoted, Reason.BARRED, f"plan {name} does not include {service.kind}")
+        whom = f" {'from' if service.incoming else 'to'} {self.number!r}" if self.number else ""
+        return _denied(quoted, Reason.UNRATEABLE, f"plan {name} has no rate for {service.kind}{whom}")
+
+    def _money(self, item: RequestItem) -> Quoted:
+        quoted = Quoted(item=item, unit=Unit.MONEY, service=self.known)
+        if self.event.currency not in ("", self.subscriber.currency):
+            why = f"the account is kept in {self.subscriber.currency}, not in {self.event.currency}"
+            return _denied(quoted, Reason.UNRATEABLE, why)
+        packed = terms.encode(self.known, Unit.MONEY) if self.known else b""
+        quoted = replace(quoted, quote=Quote(price=AT_PAR, terms=packed))
+        if self.subscriber.status is not Status.ACTIVE:
+            return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
+        if item.wanted == 0:
+            return _denied(quoted, Reason.UNRATEABLE, "an amount of money is needed")
+        return quoted
+
+
+def _denied(quoted: Quoted, reason: Reason, why: str) -> Quoted:
+    return replace(quoted, denied=reason, why=why)
+
+
+def wanted(quoted: Quoted, phase: Phase) -> int:
+    """How many units an item wants; 0 nothing. A session is never granted more at once than the service allows."""
+    asked, service = quoted.item.wanted, quoted.service
+    if (asked is None and phase is not Phase.EVENT) or phase is Phase.CLOSE:
+        return 0
+    if quoted.unit is Unit.MONEY:
+        return max(0, asked or 0)
+    if service is None:
+        return max(0, asked or 0)
+    if asked is None or asked <= 0:
+        return service.quota
+    return asked if phase is Phase.EVENT else min(asked, service.most)
+
+
+def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> Use:
+    """What the ledger is told of an item."""
+    item, unit = quoted.item, quoted.unit
+    used, total = item.used, item.total
+    if item.unit not in (None, unit):
+        if used or total:
+            observer.unit_mismatch(event.door, event.session, item.unit or unit, unit)
+        used, total = 0, None
+    elif unit is Unit.MONEY and quoted.quote is None:
+        used, total = 0, None  # another currency is not ours to count
+    size = wanted(quoted, event.phase)
+    return Use(
+        key=item.key,
+        unit=unit,
+        used=_capped(used, unit, event, settings, observer),
+        total=None if total is None else _capped(total, unit, event, settings, observer),
+        wanted=size,
+        least=size if event.phase is Phase.EVENT else _least(quoted),
+        quote=quoted.quote,
+        denied=quoted.denied.value or None,
+    )
+
+
+def _least(quoted: Quoted) -> int:
+    return 1 if quoted.service is None or quoted.unit is not quoted.service.unit else quoted.service.least
+
+
+def _capped(units: int, unit: Unit, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> int:
+    largest = {
+        Unit.OCTETS: settings.largest_octets,
+        Unit.SECONDS: settings.largest_seconds,
+        Unit.EVENTS: settings.largest_events,
+        Unit.MONEY: LIMIT - 1,
+    }[unit]
+    if units > largest:
+        observer.report_capped(event.door, event.session, unit, units)
+        return largest
+    return max(0, units)
+
+
+class Lifetime(Record, frozen=True, kw_only=True):
+    """When the session lapses and what then; what to make of it if it gets nothing."""
+
+    deadline: int
+    lapse: Lapse
+    empty: Empty
+
+
+def lifetime(quoted: tuple[Quoted, ...], known: ServiceTerms | None, event: ChargingEvent, idle: int) -> Lifetime:
+    """A session lives twice its longest validity (RFC 8506 section 13: Tcc), or as long as the door says."""
+    services = [each.service for each in quoted if each.service] or ([known] if known else [])
+    seconds = 2 * max(service.validity for service in services) if services else idle
+    milliseconds = seconds * 1000 if event.lifetime is None else max(0, event.lifetime)
+    refuse = any(service.empty is Empty.REFUSE for service in services)
+    barred = bool(quoted) and all(each.denied for each in quoted)
+    lapse = event.lapse or (services[0].lapse if services else Lapse.RELEASE)
+    return Lifetime(
+        deadline=event.now + milliseconds, lapse=lapse, empty=Empty.REFUSE if refuse or barred else Empty.KEEP
+    )

@@ -1,0 +1,114 @@
+"""Who is it, and on which terms: what one worker remembers of subscribers, so that a request costs one ledger call.
+
+Only terms are kept, never a balance: each charge names the version of the terms it was made from, and the ledger
+answers STALE where they have changed since. That nobody has an identity is never remembered.
+"""
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from balances.ledger import Account, Address, Identity, Ledger, NoSuchAccount, Record, Status
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """A dictionary of bounded size that forgets what was not asked for longest."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[K, V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: K) -> V | None:
+        value = self._kept.get(key)
+        if value is not None:
+            self._kept.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        self._kept.pop(key, None)
+
+
+class Subscriber(Record, frozen=True, kw_only=True):
+    """An account's terms."""
+
+    address: Address
+    version: int
+    status: Status
+    plan: str
+    currency: str
+    identities: frozenset[Identity]
+
+
+def subscriber(account: Account) -> Subscriber:
+    """The terms of an account as read."""
+    return Subscriber(
+        address=account.address,
+        version=account.version,
+        status=account.status,
+        plan=account.plan,
+        currency=account.currency,
+        identities=frozenset(account.identities),
+    )
+
+
+class Subscribers:
+    """Identity -> address -> terms, remembered or read from the ledger."""
+
+    def __init__(self, ledger: Ledger, size: int) -> None:
+        self._ledger = ledger
+        self._addresses: Recent[Identity, Address] = Recent(2 * size)
+        self._terms: Recent[str, Subscriber] = Recent(size)
+
+    async def find(self, identities: tuple[Identity, ...]) -> Subscriber | None:
+        """The subscriber behind the first identity that somebody has; may raise Unavailable."""
+        for identity in identities:
+            address = self._addresses.get(identity)
+            found = None if address is None else await self.at(address)
+            if found is not None and identity in found.identities:
+                return found
+            self._addresses.drop(identity)
+            address = await self._ledger.find(identity)
+            if address is None:
+                continue
+            found = await self.at(address)
+            if found is not None and identity not in found.identities:
+                found = await self.reread(address)  # the account got the identity after its terms were read
+            if found is not None:
+                self._addresses.put(identity, address)
+                return found
+        return None
+
+    async def at(self, address: Address) -> Subscriber | None:
+        """The terms of the account at an address; None if there is none. May raise Unavailable."""
+        known = self._terms.get(address.account)
+        return known if known is not None and known.address == address else await self.reread(address)
+
+    async def reread(self, address: Address) -> Subscriber | None:
+        """The terms as the ledger has them now."""
+        self.forget(address.account)
+        try:
+            account = await self._ledger.account(address)
+        except NoSuchAccount:
+            return None
+        return self.learn(account)
+
+    def learn(self, account: Account) -> Subscriber:
+        """Remember the terms of an account that was read for another reason."""
+        known = subscriber(account)
+        self._terms.put(account.address.account, known)
+        return known
+
+    def forget(self, account: str) -> None:
+        """Read the account's terms again at its next request."""
+        self._terms.drop(account)
