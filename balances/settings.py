@@ -1,0 +1,58 @@
+"""Settings of the vault: the table ``[balances]`` of config.toml."""
+
+from typing import Literal
+
+import msgspec
+
+from balances.target import BadUrl, parse_target
+
+EMBEDDED = "embedded"
+"""The URL that stands for a private Valkey under the daemon's directory."""
+
+
+class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the money is kept, how durably, and what is done with the ledger entries."""
+
+    url: str = EMBEDDED
+    """The store: ``embedded``, ``redis://``, ``rediss://`` or ``unix://``."""
+
+    password_file: str = ""
+    """File whose first line is the store's password, so that it need not stand in the URL."""
+
+    timeout: float = 1.0
+    """Seconds after which a call to the store counts as unanswered, its outcome as unknown."""
+
+    in_flight: int = 10_000
+    """Calls waiting for the store at one time, per process; more are refused at once."""
+
+    fsync: Literal["everysec", "always"] = "everysec"
+    """Embedded store: with ``everysec`` a power cut costs up to a second, a crash nothing; with ``always`` nothing."""
+
+    reaper_interval: float = 0.5
+    """Seconds between two looks for sessions nobody renewed."""
+
+    reaper_batch: int = 100
+    """Sessions lapsed per shard in one look; where there are more the next look follows at once."""
+
+    journal: bool = True
+    """Write every ledger entry to files, durably, under ``<daemon.directory>/journal``."""
+
+    journal_file_size: int = 67_108_864
+    """Octets after which the journal begins a new file."""
+
+    outbox_entries: int = 1_000_000
+    """Journalled entries that stay in the store for reading, over all shards; older ones are only in the journal."""
+
+    def __post_init__(self) -> None:
+        if self.url != EMBEDDED:
+            try:
+                parse_target(self.url)
+            except BadUrl as problem:
+                raise ValueError(f"url: {problem}") from None
+        for name in ("timeout", "in_flight", "reaper_interval", "reaper_batch"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
+        if self.journal_file_size < 65_536:
+            raise ValueError("journal_file_size is below 65536: every few entries would begin a new file")
+        if self.outbox_entries < 0:
+            raise ValueError("outbox_entries must not be below 0")
