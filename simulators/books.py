@@ -1,0 +1,149 @@
+"""The clients' own books: what they used and what that costs by the price list they know, kept apart from the server.
+
+Amounts are integers of 10^-6 currency units. Only usage whose report was acknowledged is counted as spent; a report
+that was never answered may or may not have been charged, and is kept as uncertain instead of being guessed.
+"""
+
+from collections import Counter, defaultdict
+from enum import StrEnum
+
+import msgspec
+
+
+class Service(StrEnum):
+    """What is sold, named as in the final table."""
+
+    DATA = "data"
+    VOICE = "voice"
+    SMS = "sms"
+    SIP = "sip calls"
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """``amount`` micro-units for each begun ``block`` of units."""
+
+    block: int
+    amount: int
+    allowance: str = ""
+    """The offer whose bucket pays first, where the account has one."""
+
+    def of(self, units: int) -> int:
+        """The price of so many units in one session."""
+        return -(-units // self.block) * self.amount
+
+
+DEFAULT_GROUP = "data"
+"""Tariff of every rating group that has no price of its own."""
+
+PRICE_LIST = {
+    DEFAULT_GROUP: Price(block=100_000, amount=1_000, allowance="data-1gb"),
+    "data 20": Price(block=100_000, amount=10_000),
+    "data 99": Price(block=1, amount=0),
+    "voice": Price(block=1, amount=1_000),
+    "sms": Price(block=1, amount=90_000),
+}
+"""The plan ``prepaid-basic`` of the sample catalogue: 0.01 EUR/MB in blocks of 100 kB, 0.10 EUR/MB for rating group 20,
+rating group 99 free, 0.06 EUR/min by the second, 0.09 EUR for a message."""
+
+
+def data_tariff(rating_group: int | None) -> str:
+    """The price list's name for a rating group."""
+    name = f"data {rating_group}"
+    return name if name in PRICE_LIST else DEFAULT_GROUP
+
+
+class Item(msgspec.Struct, frozen=True, order=True):
+    """What usage adds up under: blocks are rounded once per session and key."""
+
+    account: str
+    service: str
+    session: str
+    tariff: str
+    key: str = ""
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account or service is believed to have spent."""
+
+    money: int = 0
+    """Micro-units."""
+    allowance: int = 0
+    """Units taken from allowances."""
+
+
+class Books:
+    """Usage by account, session and key, and what it costs."""
+
+    def __init__(self) -> None:
+        self._used: Counter[Item] = Counter()
+        self._refunded: set[str] = set()
+        self._allowances: set[tuple[str, str]] = set()
+        self.uncertain: Counter[Item] = Counter()
+        """Reported but never acknowledged."""
+        self.sessions: dict[str, Item] = {}
+        """Every session whose charges are in these books, by its id on the wire."""
+
+    def __repr__(self) -> str:
+        return f"<Books sessions={len(self.sessions)} spent={self.spent().money}>"
+
+    def allow(self, account: str, offer: str) -> None:
+        """The account owns a bucket of this offer, large enough for the run: it pays, not the money."""
+        self._allowances.add((account, offer))
+
+    def open(self, item: Item) -> None:
+        """A session of this account and service exists under this id."""
+        self.sessions.setdefault(item.session, item)
+
+    def used(self, item: Item, units: int) -> None:
+        """The server acknowledged a report of so many units."""
+        self.open(item)
+        self._used[item] += units
+
+    def unknown(self, item: Item, units: int) -> None:
+        """A report of so many units was never answered."""
+        self.open(item)
+        if units:
+            self.uncertain[item] += units
+
+    def refunded(self, session: str, refund_session: str) -> None:
+        """The server gave back what ``session`` had cost."""
+        self._refunded.add(session)
+        item = self.sessions[session]
+        self.open(Item(item.account, item.service, refund_session, item.tariff, item.key))
+
+    def spent(self, account: str | None = None, service: str | None = None) -> Spent:
+        """Sum over one account or all, one service or all."""
+        money = allowance = 0
+        for item, units in self._used.items():
+            if account not in (None, item.account) or service not in (None, item.service):
+                continue
+            if item.session in self._refunded:
+                continue
+            price = PRICE_LIST[item.tariff]
+            if (item.account, price.allowance) in self._allowances:
+                allowance += units
+            else:
+                money += price.of(units)
+        return Spent(money=money, allowance=allowance)
+
+    def by_account(self) -> dict[str, Spent]:
+        """Spent per account, of every account that has a session in the books."""
+        return {account: self.spent(account) for account in sorted({i.account for i in self.sessions.values()})}
+
+    def counts(self) -> dict[str, int]:
+        """Sessions per service."""
+        counted: defaultdict[str, int] = defaultdict(int)
+        for item in self.sessions.values():
+            counted[item.service] += 1
+        return dict(counted)
+
+    def merge(self, other: "Books") -> "Books":
+        """These books and the other's in one."""
+        merged = Books()
+        for books in (self, other):
+            merged._used.update(books._used)
+            merged.uncertain.update(books.uncertain)
+            merged._refunded |= books._refunded
+            merged._allowances |= books._allowances
+            merged.sessions.update(books.sessions)
+        return merged

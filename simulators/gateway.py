@@ -1,0 +1,71 @@
+"""A packet gateway (PCEF): data sessions with several rating groups, one credit session each."""
+
+from random import Random
+
+from simulators.books import Books, Item, Service, data_tariff
+from simulators.clients import SessionRunner, session_ids
+from simulators.credit import KeyId, Meter, Profile
+from simulators.quota import KeyMeter
+from simulators.session import CreditSession
+from simulators.traffic import Subscriber
+
+HOST = "pgw1.example.net"
+GATEWAY = Profile(name="data", context="32251@3gpp.org", meter=Meter.OCTETS, host=HOST)
+OPEN5GS = Profile(name="data", context="32251@3gpp.org", meter=Meter.OCTETS, host=HOST, split_octets=True)
+OPEN5GS_SHARE = 0.2
+"""Share of sessions in the ways of Open5GS: no rating group, a fixed request, input and output octets without a sum."""
+OPEN5GS_REQUEST = 1_000_000
+RATES = {10: (20_000, 400_000), 20: (5_000, 40_000), 99: (10_000, 100_000), 30: (5_000, 50_000)}
+"""Octets per second, from and to, of each rating group's traffic."""
+SHARES = {10: 0.9, 20: 0.4, 99: 0.3, 30: 0.2}
+"""Share of sessions in which a rating group has traffic."""
+LENGTH_MS = (20_000, 240_000)
+"""Length of a session, from and to."""
+
+
+class Gateway:
+    """Starts data sessions; what each does is drawn beforehand."""
+
+    def __init__(self, runner: SessionRunner) -> None:
+        self._runner = runner
+        self._random = Random(f"{runner.settings.seed}:gateway")
+        self._ids = session_ids(HOST, runner.settings.seed)
+
+    async def start(self, subscriber: Subscriber, due: float) -> None:
+        """Run one data session of a subscriber."""
+        await self._runner.run(self._draw(subscriber, self._runner.clock.now(), self._runner.books), due)
+
+    def _draw(self, subscriber: Subscriber, now: int, books: Books) -> CreditSession:
+        random = self._random
+        session = next(self._ids)
+        ends_at = now + random.randint(*LENGTH_MS)
+        overuse = random.random() < self._runner.settings.overuse
+        profile = OPEN5GS if random.random() < OPEN5GS_SHARE else GATEWAY
+        if profile is OPEN5GS:
+            meter = KeyMeter(
+                KeyId(), random.randint(*RATES[10]), (now, ends_at), wanted=OPEN5GS_REQUEST, overuse=overuse
+            )
+            meters = [meter]
+        else:
+            groups = [group for group, share in SHARES.items() if random.random() < share] or [10]
+            meters = [
+                KeyMeter(KeyId(group), random.randint(*RATES[group]), self._window(now, ends_at), overuse=overuse)
+                for group in groups
+            ]
+        items = tuple(self._item(subscriber, session, meter) for meter in meters)
+        for item in items:
+            books.open(item)
+        return CreditSession(session, subscriber, profile, tuple(meters), items, books, ends_at=ends_at)
+
+    def _window(self, now: int, ends_at: int) -> tuple[int, int]:
+        """Traffic of a rating group: half of the time from the beginning, else somewhere inside the session."""
+        random = self._random
+        if random.random() < 0.5:
+            return now, ends_at
+        begins = random.randint(now, ends_at)
+        return begins, random.randint(begins, ends_at)
+
+    @staticmethod
+    def _item(subscriber: Subscriber, session: str, meter: KeyMeter) -> Item:
+        group = meter.key.rating_group
+        return Item(subscriber.account, Service.DATA, session, data_tariff(group), str(group))
