@@ -1,0 +1,167 @@
+"""Messages as they came: framed and indexed once, each AVP decoded when somebody asks for it.
+
+``message.get(avps.CC_TIME)`` is a value or None, ``message.all(avps.USED_SERVICE_UNIT)`` the list of all; the value of
+a grouped AVP is a Group, which is read the same way. What is wrong with the content raises RemoteError.
+"""
+
+from typing import Any, Final, TypeVar, cast, overload
+
+from ocs.diameter.codec import HEADER_SIZE, Index, decode_header, walk
+from ocs.diameter.codes import Flag, ResultCode
+from ocs.diameter.dictionary import GROUPED, Avp, GroupedAvp, cut
+from ocs.diameter.errors import RemoteError
+
+T = TypeVar("T")
+
+MAX_DEPTH: Final = 12
+"""Groups in groups: charging needs 6."""
+
+
+class Group:
+    """A view on the AVPs inside a grouped AVP (or, as Message, inside a message)."""
+
+    __slots__ = ("_buffer", "_depth", "_groups", "index")
+
+    index: Index
+    """AVP key to the position, or the list of positions, of its occurrences."""
+
+    def __init__(self, buffer: bytes, depth: int) -> None:
+        """An empty view; ``walk`` fills the index."""
+        self._buffer = buffer
+        self._depth = depth
+        self._groups: dict[int, Group] | None = None
+        self.index = {}
+
+    @overload
+    def get(self, avp: GroupedAvp) -> "Group | None": ...
+
+    @overload
+    def get(self, avp: Avp[T]) -> T | None: ...
+
+    def get(self, avp: Avp[Any]) -> Any:
+        """The value of the (first) AVP of this kind; None if there is none."""
+        position = self.index.get(avp.key)
+        if position is None:
+            return None
+        if position.__class__ is list:
+            position = position[0]
+        if avp.type is GROUPED:
+            return self._group(avp, cast("int", position))
+        return avp.decode(self._buffer, cast("int", position))
+
+    @overload
+    def all(self, avp: GroupedAvp) -> "list[Group]": ...
+
+    @overload
+    def all(self, avp: Avp[T]) -> list[T]: ...
+
+    def all(self, avp: Avp[Any]) -> list[Any]:
+        """The values of all AVPs of this kind, in their order."""
+        positions = self.positions(avp.key)
+        if avp.type is GROUPED:
+            return [self._group(avp, position) for position in positions]
+        return [avp.decode(self._buffer, position) for position in positions]
+
+    @overload
+    def require(self, avp: GroupedAvp) -> "Group": ...
+
+    @overload
+    def require(self, avp: Avp[T]) -> T: ...
+
+    def require(self, avp: Avp[Any]) -> Any:
+        """The value; raises RemoteError 5005 if there is none."""
+        value = self.get(avp)
+        if value is None:
+            raise RemoteError(ResultCode.MISSING_AVP, f"{avp.name} is missing", avp.example())
+        return value
+
+    def raw(self, avp: Avp[Any]) -> list[bytes]:
+        """All AVPs of this kind as complete octets, padded: to be echoed, or shown in a Failed-AVP."""
+        return [cut(self._buffer, position) for position in self.positions(avp.key)]
+
+    def positions(self, key: int) -> list[int]:
+        """Where the AVPs of this key begin."""
+        found = self.index.get(key)
+        if found is None:
+            return []
+        return found if found.__class__ is list else [cast("int", found)]
+
+    def octets(self, position: int) -> bytes:
+        """The complete AVP at a position of the index."""
+        return cut(self._buffer, position)
+
+    def flags(self, position: int) -> int:
+        """The AVP flags at a position of the index."""
+        return self._buffer[position + 4]
+
+    def __contains__(self, avp: Avp[Any]) -> bool:
+        return avp.key in self.index
+
+    def _group(self, avp: Avp[Any], position: int) -> "Group":
+        groups = self._groups
+        if groups is None:
+            groups = self._groups = {}
+        elif (known := groups.get(position)) is not None:
+            return known
+        if self._depth >= MAX_DEPTH:
+            raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} is nested too deep", avp.example())
+        word = int.from_bytes(self._buffer[position + 4 : position + 8], "big")
+        start = position + (12 if word & 0x80000000 else 8)
+        group = Group(self._buffer, self._depth + 1)
+        try:
+            walk(self._buffer, start, position + (word & 0xFFFFFF), group.index)
+        except RemoteError as error:
+            raise inside(avp, error) from None
+        groups[position] = group
+        return group
+
+
+class Message(Group):
+    """A whole message: the header's fields, and the AVPs as a view."""
+
+    __slots__ = ("application", "command", "end_to_end", "flags_octet", "hop_by_hop", "malformed")
+
+    malformed: RemoteError | None
+    """What is wrong with the framing of the AVPs; those before it can be read, so that the sender can be answered."""
+
+    def __init__(self, buffer: bytes) -> None:
+        """Index a complete message whose version and length have been checked (see ``peer``)."""
+        super().__init__(buffer, 0)
+        _, length, self.flags_octet, self.command, self.application, self.hop_by_hop, self.end_to_end = decode_header(
+            buffer
+        )
+        self.malformed = None
+        try:
+            walk(buffer, HEADER_SIZE, length, self.index)
+        except RemoteError as error:
+            self.malformed = error
+
+    @property
+    def is_request(self) -> bool:
+        return self.flags_octet & Flag.REQUEST != 0
+
+    @property
+    def is_proxiable(self) -> bool:
+        return self.flags_octet & Flag.PROXIABLE != 0
+
+    @property
+    def is_error(self) -> bool:
+        return self.flags_octet & Flag.ERROR != 0
+
+    @property
+    def is_retransmitted(self) -> bool:
+        """May be a duplicate (T flag): the sender had no answer to an earlier copy."""
+        return self.flags_octet & Flag.RETRANSMITTED != 0
+
+    def __bytes__(self) -> bytes:
+        return self._buffer
+
+    def __repr__(self) -> str:
+        kind = "request" if self.is_request else "answer"
+        return f"<{kind} {self.command} of {self.application}, {self.hop_by_hop:#x}/{self.end_to_end:#x}>"
+
+
+def inside(avp: Avp[Any], error: RemoteError) -> RemoteError:
+    """The error with its Failed-AVP content wrapped in the group it happened in (RFC 6733 section 7.5)."""
+    failed = avp.encode([error.failed_avp]) if error.failed_avp else b""
+    return RemoteError(error.result_code, f"{avp.name}: {error.message}", failed)
