@@ -129,10 +129,11 @@ def transaction_key(request: Request) -> Key:
 class Transaction(Generic[H]):
     """One request and its answer. ``tag`` is the To-tag of every answer but 100."""
 
-    __slots__ = ("_growth", "_last", "due", "hop", "key", "request", "state", "table", "tag")
+    __slots__ = ("_growth", "_last", "began", "due", "hop", "key", "request", "state", "table", "tag")
 
-    def __init__(self, key: Key, request: Request, hop: H, tag: str) -> None:
+    def __init__(self, key: Key, request: Request, hop: H, tag: str, began: float) -> None:
         self.key = key
+        self.began = began
         self.request = request
         self.hop = hop
         self.tag = tag
@@ -192,7 +193,7 @@ class TransactionLayer(Generic[H]):
             self.absorbed += 1
             self._step(known, Event.REQUEST, now)
             return None
-        created = Transaction(key, request, hop, self.tag(key))
+        created = Transaction(key, request, hop, self.tag(key), now)
         self._transactions[key] = created
         self.pending += 1
         if created.table is INVITE:

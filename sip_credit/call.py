@@ -1,0 +1,118 @@
+"""What the door remembers of a call: in its own memory while it can, in the vault with the session always.
+
+A session's id is made of the Call-ID alone, so that a report which carries only that finds its session on any worker
+and after any restart.
+"""
+
+import base64
+import hashlib
+from collections import OrderedDict
+from enum import StrEnum
+
+import msgspec
+
+SESSION_LENGTH = 16
+_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+
+
+def session_of(call_id: str) -> str:
+    """The session id of a call: 16 lower-case base32 characters, 80 bits of a hash of its Call-ID."""
+    digest = hashlib.blake2b(call_id.encode("utf-8", "surrogateescape"), digest_size=10).digest()
+    return base64.b32encode(digest).decode().lower()
+
+
+def is_session(text: str) -> bool:
+    """Could we have made this id?"""
+    return len(text) == SESSION_LENGTH and _ALPHABET.issuperset(text)
+
+
+class Ending(StrEnum):
+    """How a call ended."""
+
+    NONE = ""
+    STOP = "stop"
+    RELEASE = "release"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A call as the door knows it. Times in milliseconds since 1970, ``cap`` in seconds since the answer."""
+
+    call_id: str
+    peer: str
+    caller: str
+    called: str
+    identities: tuple[tuple[str, str], ...]
+    invited_at: int
+    refreshes: bool
+    """Its proxy asks again in time, so it is granted slices."""
+    cap: int
+    """When the proxy ends the call; before the answer of the vault is known, what was asked for."""
+    started_at: int | None = None
+    ended: Ending = Ending.NONE
+
+    def pack(self) -> bytes:
+        """The call as the context of its session in the vault."""
+        return msgspec.msgpack.encode(self)
+
+
+def unpack(context: bytes) -> Call | None:
+    """The inverse of ``pack``; None for a context that is no call's, such as a tombstone's."""
+    try:
+        return msgspec.msgpack.decode(context, type=Call)
+    except msgspec.MsgspecError:
+        return None
+
+
+class Calls:
+    """Calls by session id; the least recently used are forgotten."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._calls: OrderedDict[str, Call] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def get(self, session: str) -> Call | None:
+        call = self._calls.get(session)
+        if call is not None:
+            self._calls.move_to_end(session)
+        return call
+
+    def put(self, session: str, call: Call) -> None:
+        self._calls[session] = call
+        self._calls.move_to_end(session)
+        if len(self._calls) > self._limit:
+            self._calls.popitem(last=False)
+
+    def drop(self, session: str) -> None:
+        self._calls.pop(session, None)
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a call lasted, and by how much the two clocks differ (0 if only one of them ran)."""
+
+    milliseconds: int
+    difference: int = 0
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds; a second begun is used."""
+        return -(-self.milliseconds // 1000)
+
+
+def measure(call: Call | None, reported: int | None, now: int, tolerance: int) -> Measure:
+    """How long the call has lasted, in milliseconds.
+
+    Our own clock counts if it ran from the answer and agrees with the report. Beyond the tolerance the report was late
+    or the start was: then the reported duration counts. Without either, what counts is the time since the check.
+    """
+    if call is None:
+        return Measure(milliseconds=reported or 0)
+    if call.started_at is None:
+        return Measure(milliseconds=reported if reported is not None else max(0, now - call.invited_at))
+    own = max(0, now - call.started_at)
+    if reported is None:
+        return Measure(milliseconds=own)
+    difference = abs(own - reported)
+    return Measure(milliseconds=own if difference <= tolerance else reported, difference=difference)

@@ -1,0 +1,395 @@
+"""Between transactions and engine: each new request is understood, decided in time and answered exactly once.
+
+Requests of one call are taken in turn. A decision that comes too late, for a check that was answered 503 or cancelled
+meanwhile, is undone. The door awaits the engine and nothing else; sockets are ``server``'s.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import msgspec
+
+from charging.event import ChargingEvent, Memory, Outcome, Result
+from sip_credit.call import Call, Calls, Ending, measure, unpack
+from sip_credit.message import respond
+from sip_credit.observer import Observer, Orphan
+from sip_credit.policy import (
+    ALLOW,
+    REPORT_METHODS,
+    Answer,
+    Check,
+    answer_check,
+    read_check,
+    unavailable,
+    undo_event,
+)
+from sip_credit.report import (
+    Kind,
+    Report,
+    answer_interim,
+    close_event,
+    ended,
+    interim_event,
+    read_report,
+    reopen_event,
+    start_event,
+)
+from sip_credit.settings import Peer, Settings
+from sip_credit.transaction import Hop, Transaction, TransactionLayer
+
+log = logging.getLogger(__name__)
+
+TOMBSTONE = 32_000
+"""Milliseconds (64*T1) for which a release that came before its INVITE voids it."""
+
+
+class Engine(Protocol):
+    """What the door needs of the charging engine."""
+
+    async def handle(self, event: ChargingEvent) -> Outcome:
+        """Charge it; a store that is away is the outcome UNAVAILABLE."""
+        ...
+
+    async def recall(self, session: str) -> Memory | None:
+        """What the vault knows of a session; None if it was never heard of."""
+        ...
+
+
+class PeerHop(Hop, Protocol):
+    """Where a request came from, and as whom it may speak."""
+
+    @property
+    def peer(self) -> Peer: ...
+
+    @property
+    def open(self) -> bool:
+        """Can an answer still be sent there?"""
+        ...
+
+
+class Turns:
+    """Mutual exclusion by session; a session nobody works on takes no room."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+    @asynccontextmanager
+    async def of(self, session: str) -> AsyncIterator[None]:
+        lock, users = self._locks.get(session, (None, 0))
+        lock = lock or asyncio.Lock()
+        self._locks[session] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[session]
+            if users > 1:
+                self._locks[session] = lock, users - 1
+            else:
+                del self._locks[session]
+
+
+class Door:
+    """Takes new transactions and answers them. ``clock`` gives milliseconds since 1970, ``ready`` whether to serve."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        observer: Observer,
+        clock: Callable[[], int],
+        ready: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._observer = observer
+        self._clock = clock
+        self._ready = ready
+        self._calls = Calls(settings.remembered_calls)
+        self._released: dict[str, int] = {}
+        self._turns = Turns()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._layer: TransactionLayer[Any]
+        self.draining = False
+
+    def attach(self, layer: TransactionLayer[Any]) -> None:
+        """Answers go through this layer."""
+        self._layer = layer
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for the engine, decisions to be undone included."""
+        return len(self._tasks)
+
+    async def settle(self, patience: float) -> None:
+        """Wait for what is being decided, at most this many seconds; then give it up."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=patience)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("gave up %d decisions", len(late))
+                await asyncio.wait(late)
+
+    def take(self, transaction: Transaction[Any]) -> None:
+        """Decide a new request, now or in a task of its own."""
+        method = transaction.request.method
+        if method == "INVITE":
+            self._take_check(transaction)
+        elif method == "CANCEL":
+            self._take_cancel(transaction)
+        elif method == "OPTIONS":
+            self._answer(transaction, "options", self._alive(transaction.hop.peer))
+        elif method in REPORT_METHODS:
+            self._take_report(transaction)
+        else:
+            self._answer(transaction, "other", Answer(status=405, headers=(("Allow", ", ".join(ALLOW)),)))
+
+    def _alive(self, peer: Peer) -> Answer:
+        """Section 11.2; proxies probe with OPTIONS and fail over on 503."""
+        if self.draining or not self._ready():
+            return unavailable("unavailable", peer.header_prefix, self._settings)
+        headers = (("Allow", ", ".join(ALLOW)), ("Accept", "application/sdp"), ("Supported", ""))
+        return Answer(status=200, headers=headers)
+
+    def _overloaded(self) -> bool:
+        return len(self._tasks) >= self._settings.max_pending or len(self._layer) > self._settings.max_transactions
+
+    # ---- the credit check
+
+    def _take_check(self, transaction: Transaction[Any]) -> None:
+        peer: Peer = transaction.hop.peer
+        if self.draining or self._overloaded():
+            self._answer(transaction, "invite", unavailable("overload", peer.header_prefix, self._settings))
+            return
+        check = read_check(transaction.request, peer, self._settings, self._clock())
+        if isinstance(check, Answer):
+            self._answer(transaction, "invite", check)
+            return
+        if self._released.pop(check.event.session, 0) > self._clock() - TOMBSTONE:
+            reason = ((f"{peer.header_prefix}Reason", "released"),)
+            self._answer(transaction, "invite", Answer(status=480, headers=reason))
+            return
+        self._within(transaction, "invite", self._settings.answer_within_ms, self._check(transaction, check))
+
+    async def _check(self, transaction: Transaction[Any], check: Check) -> None:
+        session = check.event.session
+        async with self._turns.of(session):
+            if transaction.answered:
+                return  # cancelled or too late while another request of the call was served: nothing was asked yet
+            outcome = await self._ask(check.event)
+            answer, call = answer_check(check, outcome, self._settings)
+            heard = transaction.hop.open and self._answer(transaction, "invite", answer)
+            if call is not None and heard:
+                self._calls.put(session, call)
+            elif outcome.result is Result.OK:
+                await self._undo(check)
+
+    async def _undo(self, check: Check) -> None:
+        """Nobody knows of the grant: close its session. If even that fails, the reservation lapses unanswered."""
+        call = ended(check.call, Kind.RELEASE) or check.call
+        outcome = await self._ask(undo_event(check.event, self._clock(), call))
+        if outcome.result is not Result.OK:
+            log.warning("could not undo the check of session %s: %s", check.event.session, outcome.result)
+
+    def _take_cancel(self, transaction: Transaction[Any]) -> None:
+        """Section 9.2: both are answered at once; the decision is undone when it comes."""
+        invite = self._layer.invite_of(transaction.request)
+        if invite is None:
+            self._take_report(transaction)
+            return
+        transaction.tag = invite.tag
+        self._answer(transaction, "cancel", Answer(status=200))
+        self._answer(invite, "invite", Answer(status=487))
+
+    # ---- reports
+
+    def _take_report(self, transaction: Transaction[Any]) -> None:
+        peer: Peer = transaction.hop.peer
+        report = read_report(transaction.request, peer, self._clock())
+        if isinstance(report, Answer):
+            self._answer(transaction, "other", report)
+        elif self._overloaded():
+            self._answer(transaction, report.kind, unavailable("overload", peer.header_prefix, self._settings))
+        else:
+            work = self._report(transaction, report)
+            self._within(transaction, report.kind, self._settings.report_within_ms, work)
+
+    async def _report(self, transaction: Transaction[Any], report: Report) -> None:
+        serve = {
+            Kind.START: self._start,
+            Kind.INTERIM: self._interim,
+            Kind.STOP: self._stop,
+            Kind.RELEASE: self._release,
+        }[report.kind]
+        async with self._turns.of(report.session):
+            if report.announced or await self._known(report) is not None:
+                answer = await serve(report)
+            else:
+                answer = Answer(status=481)
+        self._answer(transaction, report.kind, answer)
+
+    async def _start(self, report: Report) -> Answer:
+        call = await self._known(report)
+        if call is None:
+            return Answer(status=481)
+        if call.started_at is not None or call.ended:
+            return Answer(status=200)
+        call = msgspec.structs.replace(call, started_at=report.at - (report.duration_ms or 0))
+        outcome = await self._ask(start_event(report, call, self._settings))
+        if outcome.result is Result.OK:
+            self._calls.put(report.session, call)
+        return self._reported(report, outcome.result, Answer(status=481))
+
+    async def _interim(self, report: Report) -> Answer:
+        call = await self._known(report)
+        if call is None or call.ended:
+            return Answer(status=481)
+        spent = measure(call, report.duration_ms, report.at, self._tolerance)
+        if call.started_at is None:  # the start report was lost or is yet to come
+            call = msgspec.structs.replace(call, started_at=report.at - spent.milliseconds)
+        wanted = self._settings.slice if call.refreshes else self._settings.whole_grant
+        asked = msgspec.structs.replace(call, cap=spent.seconds + wanted)
+        outcome = await self._ask(interim_event(report, asked, spent.seconds, wanted, self._settings))
+        if outcome.result in (Result.UNKNOWN_SESSION, Result.SESSION_CLOSED):
+            self._calls.drop(report.session)
+            return Answer(status=481)
+        if outcome.result is Result.UNAVAILABLE:
+            return unavailable("unavailable", report.peer.header_prefix, self._settings)
+        answer, call = answer_interim(report, outcome, call, spent.seconds)
+        self._calls.put(report.session, call)
+        return answer
+
+    async def _stop(self, report: Report) -> Answer:
+        call = await self._known(report)
+        spent = measure(call, report.duration_ms, report.at, self._tolerance)
+        self._watch(report, call, spent.difference, spent.seconds)
+        outcome = await self._ask(close_event(report, ended(call, Kind.STOP), spent.seconds))
+        self._calls.drop(report.session)
+        if outcome.result is Result.UNKNOWN_SESSION:
+            self._orphan(report, call)
+        if outcome.result is Result.SESSION_CLOSED and spent.seconds and not outcome.replayed:
+            outcome = await self._charge_released(report, spent.seconds, outcome)
+        return self._reported(report, outcome.result, Answer(status=481))
+
+    async def _charge_released(self, report: Report, seconds: int, closed: Outcome) -> Outcome:
+        """A stop with a duration after a release: the call took place, so its session is opened anew and charged."""
+        call = await self._recall(report.session)
+        if call is None or call.ended is not Ending.RELEASE:
+            return closed
+        log.warning("session %s was released, then reported with %d s: charged", report.session, seconds)
+        outcome = await self._ask(reopen_event(report, msgspec.structs.replace(call, ended=Ending.NONE)))
+        if outcome.result is not Result.OK:
+            return outcome
+        event = close_event(report, ended(call, Kind.STOP), seconds)
+        return await self._ask(msgspec.structs.replace(event, operation=f"{event.operation};again"))
+
+    async def _release(self, report: Report) -> Answer:
+        call = self._calls.get(report.session) or await self._known(report)
+        outcome = await self._ask(close_event(report, ended(call, Kind.RELEASE), 0))
+        self._calls.drop(report.session)
+        if outcome.result not in (Result.OK, Result.SESSION_CLOSED, Result.UNAVAILABLE):
+            self._entomb(report.session)
+        return self._reported(report, outcome.result, Answer(status=200))
+
+    def _reported(self, report: Report, result: Result, unknown: Answer) -> Answer:
+        """What a report is answered: 200 also when it comes again, 503 if the proxy shall repeat it."""
+        if result in (Result.OK, Result.SESSION_CLOSED):
+            return Answer(status=200)
+        if result is Result.UNAVAILABLE:
+            return unavailable("unavailable", report.peer.header_prefix, self._settings)
+        return unknown
+
+    @property
+    def _tolerance(self) -> int:
+        return int(self._settings.clock_tolerance * 1000)
+
+    def _watch(self, report: Report, call: Call | None, difference: int, seconds: int) -> None:
+        """Tell of a call that outlived its grant, and of clocks that disagree."""
+        if call is None:
+            return
+        if difference > self._tolerance:
+            self._observer.clock_difference(difference / 1000)
+            log.warning("session %s: own and reported duration differ by %d ms", report.session, difference)
+        if seconds > call.cap:
+            self._observer.overrun(seconds - call.cap)
+
+    def _orphan(self, report: Report, call: Call | None) -> None:
+        orphan = Orphan(
+            session=report.session,
+            call_id=report.call_id,
+            caller=call.caller if call else report.caller,
+            called=call.called if call else report.called,
+            duration_ms=report.duration_ms,
+            peer=report.peer.name,
+            at=report.at,
+        )
+        self._observer.orphan(orphan)
+        log.warning("stop report of an unknown session: %s, cause %r", orphan, report.cause)
+
+    def _entomb(self, session: str) -> None:
+        """Remember a release of something unknown, for the INVITE that it may have overtaken."""
+        while len(self._released) >= self._settings.remembered_calls:
+            del self._released[next(iter(self._released))]
+        self._released[session] = self._clock()
+
+    # ---- engine, memory, answers
+
+    async def _known(self, report: Report) -> Call | None:
+        """The call a report means. What is remembered is trusted once it has started: another worker may know more."""
+        call = self._calls.get(report.session)
+        if call is not None and (call.started_at is not None or report.kind is Kind.START):
+            return call
+        return await self._recall(report.session) or call
+
+    async def _recall(self, session: str) -> Call | None:
+        memory = await self._engine.recall(session)
+        call = unpack(memory.context) if memory else None
+        if call is not None and memory is not None and memory.open:
+            self._calls.put(session, call)
+        return call
+
+    async def _ask(self, event: ChargingEvent) -> Outcome:
+        outcome = await self._engine.handle(event)
+        if outcome.replayed:
+            self._observer.duplicate()
+        return outcome
+
+    def _within(
+        self, transaction: Transaction[Any], type: str, milliseconds: int, work: Coroutine[Any, Any, None]
+    ) -> None:
+        """Run the work in a task and answer 503 if it has not answered in time; the work goes on and sees that."""
+        loop = asyncio.get_running_loop()
+        prefix = transaction.hop.peer.header_prefix
+        late = unavailable("deadline", prefix, self._settings)
+        timer = loop.call_later(milliseconds / 1000, self._answer, transaction, type, late)
+        task = loop.create_task(work)
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            timer.cancel()
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("%s failed", transaction, exc_info=error)
+            if not transaction.answered:
+                self._answer(transaction, type, unavailable("unavailable", prefix, self._settings))
+
+        task.add_done_callback(done)
+
+    def _answer(self, transaction: Transaction[Any], type: str, answer: Answer) -> bool:
+        """Send an answer; False if there was one already."""
+        if transaction.answered:
+            return False
+        now = asyncio.get_running_loop().time()
+        response = respond(
+            transaction.request, answer.status, answer.reason, tag=transaction.tag, headers=answer.headers
+        )
+        self._layer.answer(transaction, response, now)
+        self._observer.request(type, answer.status, now - transaction.began)
+        return True

@@ -1,0 +1,264 @@
+"""The credit check: an INVITE as a charging event, its outcome as 302 or a refusal. No I/O, no clock.
+
+The answers and their headers are the interface to proxies; ``docs/`` describes it.
+"""
+
+import hashlib
+
+import msgspec
+
+from charging.event import (
+    ChargingEvent,
+    Identity,
+    IdentityType,
+    ItemOutcome,
+    Lapse,
+    Outcome,
+    Phase,
+    Reason,
+    RequestItem,
+    Result,
+    Service,
+    ServiceKind,
+    Unit,
+)
+from sip_credit.address import Address, Malformed, parse_address
+from sip_credit.call import Call, session_of
+from sip_credit.message import Request
+from sip_credit.settings import Grants, Peer, Settings
+
+DOOR = "sip"
+ITEM = "call"
+"""Key of a session's only item: the seconds of the call."""
+
+REPORT_METHODS = ("INFO", "UPDATE", "BYE", "NOTIFY", "PUBLISH", "MESSAGE")
+ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", *REPORT_METHODS)
+
+_STATUS = {
+    Result.NO_CREDIT: (402, "insufficient-credit"),
+    Result.BARRED: (403, "barred"),
+    Result.UNKNOWN_SUBSCRIBER: (403, "unknown-subscriber"),
+    Result.UNRATEABLE: (404, "unrateable"),
+    Result.UNAVAILABLE: (503, "unavailable"),
+    Result.SESSION_CLOSED: (480, "released"),
+}
+_RESULT_OF_ITEM = {
+    Reason.NONE: Result.NO_CREDIT,
+    Reason.NO_CREDIT: Result.NO_CREDIT,
+    Reason.BARRED: Result.BARRED,
+    Reason.UNRATEABLE: Result.UNRATEABLE,
+}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A final answer but for what every answer copies from its request."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """An INVITE understood: what to ask the engine, and what to remember."""
+
+    event: ChargingEvent
+    call: Call
+    peer: Peer
+    target: str
+
+
+def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Check | Answer:
+    """Understand an INVITE; an Answer if nobody needs to be asked. ``now`` in milliseconds since 1970."""
+    if request.to.tag:
+        return Answer(status=481)  # no dialog ever begins here (section 12.2.2)
+    called = clean(request.target.subscriber)
+    if not called:
+        return refusal(Result.UNRATEABLE, peer, settings)
+    caller = _caller(request, peer)
+    account = request.headers.get(peer.header_prefix + "Account")
+    identities = (*_account_identity(account), *_identities(caller))
+    if not identities:
+        return refusal(Result.UNKNOWN_SUBSCRIBER, peer, settings)
+    refreshes = _refreshes(request, peer)
+    wanted = settings.slice if refreshes else settings.whole_grant
+    call = Call(
+        call_id=clean(request.call_id),
+        peer=peer.name,
+        caller=clean(caller.uri.subscriber).removeprefix("+") if caller else "",
+        called=called.removeprefix("+"),
+        identities=tuple((identity.type.value, identity.value) for identity in identities),
+        invited_at=now,
+        refreshes=refreshes,
+        cap=wanted,
+    )
+    event = ChargingEvent(
+        session=session_of(request.call_id),
+        operation=operation("invite", request.from_.tag, str(request.cseq.number)),
+        fingerprint=_fingerprint(request.uri, *(identity.value for identity in identities)),
+        phase=Phase.OPEN,
+        door=DOOR,
+        at=now,
+        now=now,
+        identities=identities,
+        service=service_of(call),
+        items=(RequestItem(key=ITEM, unit=Unit.SECONDS, wanted=wanted),),
+        lifetime=settings.ring * 1000,
+        lapse=Lapse.RELEASE,
+        context=call.pack(),
+    )
+    return Check(event=event, call=call, peer=peer, target=request.uri)
+
+
+def answer_check(check: Check, outcome: Outcome, settings: Settings) -> tuple[Answer, Call | None]:
+    """The answer, and the call if it was allowed."""
+    item = item_of(outcome)
+    granted = item.granted or 0 if item else 0
+    if outcome.result is not Result.OK or not granted or item is None:
+        return refusal(refused_as(outcome), check.peer, settings), None
+    session = check.event.session
+    call = msgspec.structs.replace(check.call, cap=granted)
+    contact = check.peer.contact
+    for field, value in (
+        ("{ruri}", check.target),
+        ("{b}", check.call.called),
+        ("{max}", str(granted)),
+        ("{sid}", session),
+    ):
+        contact = contact.replace(field, value)
+    prefix = check.peer.header_prefix
+    headers = (("Contact", f"<{contact}>"), (f"{prefix}Session", session))
+    return Answer(status=302, headers=(*headers, *grant_headers(item, call, prefix))), call
+
+
+def grant_headers(item: ItemOutcome, call: Call, prefix: str) -> tuple[tuple[str, str], ...]:
+    """How long the call may go on from now, and when to ask again, if that can bring anything."""
+    granted = item.granted or 0
+    headers: tuple[tuple[str, str], ...] = ((f"{prefix}Max-Duration", str(granted)),)
+    if call.refreshes and item.final is None and (refresh := refresh_after(granted)):
+        headers += ((f"{prefix}Refresh", str(refresh)),)
+    return headers
+
+
+def refresh_after(granted: int) -> int:
+    """Seconds after which to ask again: 5 s or 15 % before the cap, and in a short grant after three fifths of it.
+
+    A proxy's timers tick once a second, and one lost question must leave time for another.
+    """
+    margin = max(5, -(-granted * 15 // 100))
+    return granted - margin if granted >= 2 * margin else granted * 3 // 5
+
+
+def refused_as(outcome: Outcome) -> Result:
+    """Why an outcome grants nothing: its result, or the reason of its item where the session was opened anyway."""
+    if outcome.result is not Result.OK:
+        return outcome.result
+    item = item_of(outcome)
+    return _RESULT_OF_ITEM[item.reason if item else Reason.NONE]
+
+
+def refusal(result: Result, peer: Peer, settings: Settings) -> Answer:
+    """The answer to a check that is not granted."""
+    status, reason = _STATUS.get(result, (480, result.value))
+    if status == 503:
+        return unavailable(reason, peer.header_prefix, settings)
+    return Answer(status=status, headers=((f"{peer.header_prefix}Reason", reason),))
+
+
+def unavailable(reason: str, prefix: str, settings: Settings) -> Answer:
+    """503: ask again, or somebody else."""
+    return Answer(status=503, headers=(("Retry-After", str(settings.retry_after)), (f"{prefix}Reason", reason)))
+
+
+def undo_event(event: ChargingEvent, now: int, call: Call) -> ChargingEvent:
+    """Give back what an OPEN reserved: nobody waits for its answer any more."""
+    return ChargingEvent(
+        session=event.session,
+        operation=operation("undo", event.operation),
+        fingerprint=0,
+        phase=Phase.CLOSE,
+        door=DOOR,
+        at=now,
+        now=now,
+        identities=event.identities,
+        service=None,
+        items=(RequestItem(key=ITEM, unit=Unit.SECONDS, total=0),),
+        context=call.pack(),
+    )
+
+
+def service_of(call: Call) -> Service:
+    """What is rated."""
+    return Service(
+        kind=ServiceKind.VOICE,
+        context=DOOR,
+        calling=call.caller,
+        called=call.called,
+        charging_id=call.call_id,
+        origin=call.peer,
+    )
+
+
+def item_of(outcome: Outcome) -> ItemOutcome | None:
+    """The outcome of the call's seconds."""
+    return next((item for item in outcome.items if item.key == ITEM), None)
+
+
+def identities_of(request: Request, peer: Peer) -> tuple[Identity, ...]:
+    """Who calls, as the headers the peer is trusted with say; best first."""
+    return _identities(_caller(request, peer))
+
+
+def operation(*parts: str) -> str:
+    """The name of an operation inside its session; long ones are hashed, so that a peer cannot make us keep them."""
+    text = clean(";".join(parts))
+    if len(text) <= 160:
+        return text
+    return f"{parts[0]};{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
+def clean(text: str) -> str:
+    """Text that can be stored: what was no UTF-8 is replaced."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _refreshes(request: Request, peer: Peer) -> bool:
+    if peer.grants is not Grants.BY_REQUEST:
+        return peer.grants is Grants.SLICES
+    supported = request.headers.items(peer.header_prefix + "Supports")
+    return any(feature.lower() == "refresh" for feature in supported)
+
+
+def _caller(request: Request, peer: Peer) -> Address | None:
+    """The first SIP or tel URI in the headers that say who calls (RFC 3325 section 9.1)."""
+    for name in peer.caller_headers:
+        for text in request.headers.items(name):
+            try:
+                address = parse_address(text)
+            except Malformed:
+                continue
+            if address.uri.subscriber:
+                return address
+    return None
+
+
+def _identities(caller: Address | None) -> tuple[Identity, ...]:
+    if caller is None:
+        return ()
+    uri = caller.uri
+    found: list[Identity] = []
+    if uri.number:
+        found.append(Identity(type=IdentityType.E164, value=uri.number.removeprefix("+")))
+    if uri.host:
+        user = uri.user.partition(";")[0]
+        found.append(Identity(type=IdentityType.SIP, value=clean(f"{user}@{uri.host}")))
+    return tuple(found)
+
+
+def _account_identity(account: str) -> tuple[Identity, ...]:
+    return (Identity(type=IdentityType.PRIVATE, value=clean(account)),) if account else ()
+
+
+def _fingerprint(*parts: str) -> int:
+    """48 bits that differ if the content does."""
+    text = "\0".join(parts).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big")

@@ -1,0 +1,195 @@
+"""Reports of a call's life: start, interim, stop, release, as charging events. No I/O, no clock.
+
+Proxies send them as requests of their own, outside any dialog, with whatever method they can: ``Event`` decides, and
+``Session`` or else ``Call-ID`` says which call is meant (all three with the peer's prefix). A BYE or CANCEL of a call
+we know says by its method what it is.
+
+The vault counts totals, so a report that comes twice, late or out of order changes nothing a second time.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from charging.event import ChargingEvent, Identity, IdentityType, Lapse, Outcome, Phase, RequestItem, Result, Unit
+from sip_credit.address import Malformed, decimal
+from sip_credit.call import Call, Ending, is_session, session_of
+from sip_credit.message import Request
+from sip_credit.policy import (
+    DOOR,
+    ITEM,
+    Answer,
+    clean,
+    grant_headers,
+    identities_of,
+    item_of,
+    operation,
+    refused_as,
+    service_of,
+)
+from sip_credit.settings import Peer, Settings
+
+LONGEST_MS = 366 * 86_400_000
+"""No call lasts longer than a year; a number beyond is a mistake."""
+
+
+class Kind(StrEnum):
+    START = "start"
+    INTERIM = "interim"
+    STOP = "stop"
+    RELEASE = "release"
+
+
+_IMPLIED = {"BYE": Kind.STOP, "CANCEL": Kind.RELEASE}
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A report understood."""
+
+    kind: Kind
+    announced: bool
+    """It says itself what it is; else its method does, and it means a call only if we know that call."""
+    session: str
+    call_id: str
+    duration_ms: int | None
+    cause: str
+    operation: str
+    fingerprint: int
+    identities: tuple[Identity, ...]
+    caller: str
+    called: str
+    peer: Peer
+    at: int
+
+
+def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
+    """Understand a report; an Answer if it is none."""
+    prefix = peer.header_prefix
+    said = request.headers.get(prefix + "Event").lower()
+    if said:
+        kind = next((kind for kind in Kind if kind == said), None)
+    else:
+        kind = _IMPLIED.get(request.method)
+        if kind is None and request.to.tag:
+            return Answer(status=481)
+    if kind is None:
+        return Answer(status=400, reason=f"No {prefix}Event" if not said else f"Bad {prefix}Event")
+    try:
+        duration = _duration(request, prefix)
+    except Malformed as error:
+        return Answer(status=400, reason=str(error))
+    call_id = request.headers.get(prefix + "Call-ID") or ("" if said else request.call_id)
+    session = request.headers.get(prefix + "Session").lower()
+    if not is_session(session):
+        if not call_id:
+            return Answer(status=481 if session else 400, reason="" if session else f"No {prefix}Session")
+        session = session_of(call_id)
+    return Report(
+        kind=kind,
+        announced=bool(said),
+        session=session,
+        call_id=clean(call_id),
+        duration_ms=duration,
+        cause=clean(request.headers.get("Reason"))[:200],
+        operation=operation(kind.value, request.call_id, str(request.cseq.number)),
+        fingerprint=duration or 0,
+        identities=identities_of(request, peer),
+        caller=clean(request.from_.uri.text)[:200],
+        called=clean(request.to.uri.text)[:200],
+        peer=peer,
+        at=now,
+    )
+
+
+def _duration(request: Request, prefix: str) -> int | None:
+    text = request.headers.get(prefix + "Duration-Ms")
+    return decimal(text, LONGEST_MS, f"{prefix}Duration-Ms") if text else None
+
+
+def start_event(report: Report, call: Call, settings: Settings) -> ChargingEvent:
+    """The call was answered: it is charged if nothing is heard of it any more once its cap and some grace are over."""
+    elapsed = report.at - (call.started_at or report.at)
+    lifetime = max(0, call.cap * 1000 - elapsed) + settings.liveness * 1000
+    return _event(report, call, Phase.UPDATE, (), lifetime=lifetime)
+
+
+def interim_event(report: Report, call: Call, total: int, wanted: int, settings: Settings) -> ChargingEvent:
+    """So much is used: settle it, and reserve as much again from here on."""
+    item = RequestItem(key=ITEM, unit=Unit.SECONDS, total=total, wanted=wanted)
+    return _event(report, call, Phase.UPDATE, (item,), lifetime=(wanted + settings.liveness) * 1000)
+
+
+def close_event(report: Report, call: Call | None, total: int) -> ChargingEvent:
+    """The call is over. Without a call known, the reporter's identities say where a tombstone belongs."""
+    return _event(report, call, Phase.CLOSE, (RequestItem(key=ITEM, unit=Unit.SECONDS, total=total),))
+
+
+def reopen_event(report: Report, call: Call) -> ChargingEvent:
+    """A call that was given up did take place after all: open its session anew, so that it can be charged."""
+    identities = tuple(Identity(type=IdentityType(kind), value=value) for kind, value in call.identities)
+    return ChargingEvent(
+        session=report.session,
+        operation=operation("reopen", report.operation),
+        fingerprint=report.fingerprint,
+        phase=Phase.OPEN,
+        door=DOOR,
+        at=call.started_at or call.invited_at,
+        now=report.at,
+        identities=identities,
+        service=service_of(call),
+        items=(RequestItem(key=ITEM, unit=Unit.SECONDS, total=0),),
+        lifetime=60_000,
+        lapse=Lapse.RELEASE,
+        context=call.pack(),
+    )
+
+
+def _event(
+    report: Report, call: Call | None, phase: Phase, items: tuple[RequestItem, ...], lifetime: int | None = None
+) -> ChargingEvent:
+    return ChargingEvent(
+        session=report.session,
+        operation=report.operation,
+        fingerprint=report.fingerprint,
+        phase=phase,
+        door=DOOR,
+        at=report.at,
+        now=report.at,
+        identities=report.identities if phase is Phase.CLOSE and call is None else (),
+        service=None,
+        items=items,
+        lifetime=lifetime,
+        lapse=None if lifetime is None else Lapse.CHARGE,
+        context=None if call is None else call.pack(),
+    )
+
+
+def answer_interim(report: Report, outcome: Outcome, call: Call, total: int) -> tuple[Answer, Call]:
+    """The answer to a question for more, and the call with its new cap.
+
+    The vault has let go what was left of the old slice and reserved anew from ``total`` on, so what it granted is all
+    that is covered. If that reaches beyond the old cap, the call may go on. If it ends at the old cap, there is nothing
+    more: 402, and the call ends there as arranged. If it ends before (the account was barred, say), the proxy is told
+    the nearer end, one second at the least, rather than left running on time that nobody reserved.
+    """
+    prefix = report.peer.header_prefix
+    item = item_of(outcome)
+    granted = (item.granted or 0) if item and outcome.result is Result.OK else 0
+    cap = total + granted
+    if item and cap > call.cap:
+        extended = msgspec.structs.replace(call, cap=cap)
+        return Answer(status=200, headers=grant_headers(item, extended, prefix)), extended
+    reason = "insufficient-credit" if granted else refused_as(outcome).value
+    why = (f"{prefix}Reason", reason if reason != Result.NO_CREDIT else "insufficient-credit")
+    if cap == call.cap or total >= call.cap:
+        return Answer(status=402, headers=(why,)), call
+    left = max(1, granted)
+    shortened = msgspec.structs.replace(call, cap=total + left)
+    return Answer(status=200, headers=((f"{prefix}Max-Duration", str(left)), why)), shortened
+
+
+def ended(call: Call | None, kind: Kind) -> Call | None:
+    """The call with its end noted: a stop that comes after a release shall be told from one that comes again."""
+    if call is None:
+        return None
+    return msgspec.structs.replace(call, ended=Ending.STOP if kind is Kind.STOP else Ending.RELEASE)

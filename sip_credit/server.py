@@ -1,0 +1,346 @@
+"""The sockets of the SIP door: UDP and TCP on asyncio, a thin pump between octets and transactions.
+
+Answers leave by the socket their request came in on (section 18.2.2): UDP to the source address if ``rport`` asks for
+it, else to the port in the topmost Via; TCP on the same connection. Strangers are not answered at all.
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sip_credit.door import Door, Engine
+from sip_credit.message import RemoteError, Request, parse, respond
+from sip_credit.observer import Observer, SilentObserver
+from sip_credit.settings import Peer, PeerTable, Settings
+from sip_credit.stream import PONG, FramingLost, Keepalive, MessageStream
+from sip_credit.transaction import Transaction, TransactionLayer
+
+log = logging.getLogger(__name__)
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+class UdpHop:
+    """A socket and an address."""
+
+    __slots__ = ("_address", "_transport", "peer")
+    reliable = False
+
+    def __init__(self, transport: asyncio.DatagramTransport, address: tuple[Any, ...], peer: Peer) -> None:
+        self._transport = transport
+        self._address = address
+        self.peer = peer
+
+    @property
+    def open(self) -> bool:
+        return not self._transport.is_closing()
+
+    def send(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.sendto(data, self._address)
+
+
+class TcpHop:
+    """A connection."""
+
+    __slots__ = ("_transport", "peer")
+    reliable = True
+
+    def __init__(self, transport: asyncio.Transport, peer: Peer) -> None:
+        self._transport = transport
+        self.peer = peer
+
+    @property
+    def open(self) -> bool:
+        return not self._transport.is_closing()
+
+    def send(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
+ServerHop = UdpHop | TcpHop
+
+
+class SipServer:
+    """The SIP door of one worker: ``start`` it, later ``drain`` it.
+
+    ``ready`` says whether the store is there; ``clock`` gives milliseconds since 1970. One server has one UDP and one
+    TCP socket, on the same port.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        observer: Observer | None = None,
+        clock: Callable[[], int] = wall_clock,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._settings = settings
+        self.observer = observer or SilentObserver()
+        self._peers = PeerTable(settings.peers)
+        self._door = Door(settings, engine, self.observer, clock, ready)
+        self._layer: TransactionLayer[ServerHop] = TransactionLayer(
+            lambda data, hop: hop.send(data), secrets.token_bytes(32), settings.timers, self._unacknowledged
+        )
+        self._door.attach(self._layer)
+        self._connections: set[_Connection] = set()
+        self._tcp: asyncio.Server | None = None
+        self._udp: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.port = 0
+
+    def __repr__(self) -> str:
+        return f"<SipServer :{self.port} {len(self._layer)} transactions, {self.in_flight} in flight>"
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for the engine."""
+        return self._door.in_flight
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def start(self, udp: socket.socket | None = None, tcp: socket.socket | None = None) -> None:
+        """Listen, on the sockets given or else on the settings' host and port."""
+        if udp is None or tcp is None:
+            udp, tcp = bind(self._settings.host, self._settings.port)
+        loop = asyncio.get_running_loop()
+        self.port = tcp.getsockname()[1]
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
+        self._tcp = await loop.create_server(lambda: _Connection(self), sock=tcp)
+
+    async def drain(self) -> None:
+        """Take no new calls, finish what is being decided, close everything."""
+        self._door.draining = True
+        if self._tcp is not None:
+            self._tcp.close()
+        await self._door.settle(self._settings.drain)
+        for connection in tuple(self._connections):
+            connection.close()
+        if self._udp is not None:
+            self._udp.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.sleep(0)  # let the transports tell that they are closed
+
+    # ---- what the transports call
+
+    def admit(self, host: str) -> Peer | None:
+        """Who speaks from this address? A stranger is only counted."""
+        peer = self._peers.find(host)
+        if peer is None:
+            self.observer.stranger()
+        return peer
+
+    def full(self) -> bool:
+        """Are there as many connections as there may be?"""
+        return len(self._connections) >= self._settings.max_connections
+
+    def joined(self, connection: "_Connection") -> None:
+        self._connections.add(connection)
+
+    def left(self, connection: "_Connection") -> None:
+        self._connections.discard(connection)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def receive(self, request: Request, hop: ServerHop) -> None:
+        """Serve one request; whatever goes wrong stays with it."""
+        now = asyncio.get_running_loop().time()
+        absorbed = self._layer.absorbed
+        try:
+            transaction = self._layer.receive(request, hop, now)
+            if transaction is not None:
+                self._door.take(transaction)
+        except Exception:
+            log.exception("%r failed", request)
+            self.observer.protocol_error("internal")
+        if self._layer.absorbed != absorbed:
+            self.observer.duplicate()
+        self._arm()
+
+    def refuse(self, error: RemoteError, hop: ServerHop) -> None:
+        """Answer what could not be read, statelessly (section 8.2.7), if it can be answered at all."""
+        self.observer.protocol_error(_kind(error))
+        request = error.request
+        if request is None or request.method == "ACK":
+            return
+        tag = self._layer.tag(("refused", *request.vias[:1]))
+        hop.send(respond(request, error.status, error.reason, tag=tag).encode())
+
+    def _arm(self) -> None:
+        """Have the transaction timers run when the next is due."""
+        due = self._layer.next_timer()
+        if due is None or (self._timer is not None and self._timer.when() <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._run_timers)
+
+    def _run_timers(self) -> None:
+        self._timer = None
+        self._layer.handle_timer(asyncio.get_running_loop().time())
+        self._arm()
+
+    def _unacknowledged(self, transaction: Transaction[ServerHop]) -> None:
+        self.observer.unacknowledged()
+        log.warning("no ACK for the answer to %r", transaction.request)
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """One message a datagram."""
+
+    def __init__(self, server: SipServer) -> None:
+        self._server = server
+        self._transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        peer = self._server.admit(addr[0])
+        if peer is None or len(data) <= 4 or not data.strip(b"\r\n\0"):
+            return  # a stranger, or a keepalive
+        try:
+            message = parse(data)
+        except RemoteError as error:
+            if error.request is not None:
+                error.request = error.request.received_from(addr[0], addr[1])
+                self._server.refuse(error, self._hop(error.request, addr, peer))
+            else:
+                self._server.refuse(error, UdpHop(self._transport, addr, peer))
+            return
+        if isinstance(message, Request):
+            message = message.received_from(addr[0], addr[1])
+            self._server.receive(message, self._hop(message, addr, peer))
+        else:
+            self._server.observer.protocol_error("response")
+
+    def _hop(self, request: Request, source: tuple[Any, ...], peer: Peer) -> UdpHop:
+        """Answers go to the source's host, and to its port only if it asked for that (section 18.2.2, RFC 3581)."""
+        port = source[1] if request.via.parameter("rport") is not None else request.via.port or 5060
+        return UdpHop(self._transport, (source[0], port, *source[2:]), peer)
+
+    def error_received(self, exc: Exception) -> None:
+        log.debug("UDP: %s", exc)
+
+
+class _Connection(asyncio.Protocol):
+    """A TCP connection. For TLS the listening socket gets a context; nothing here changes."""
+
+    def __init__(self, server: SipServer) -> None:
+        self._server = server
+        self._stream = MessageStream()
+        self._transport: asyncio.Transport
+        self._hop: TcpHop
+        self._source = ("", 0)
+        self._idle: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        host, port = transport.get_extra_info("peername")[:2]
+        self._source = host, port
+        peer = self._server.admit(host)
+        if peer is None or self._server.full():
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=self._server.settings.max_unsent)
+        self._hop = TcpHop(transport, peer)
+        self._server.joined(self)
+        self._heard = asyncio.get_running_loop().time()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio names it
+        self._server.left(self)
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers: they may not pile up here."""
+        log.warning("%s:%d does not read, closed", *self._source)
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._heard = asyncio.get_running_loop().time()
+        self._stream.feed(data)
+        while not self._transport.is_closing():
+            try:
+                message = self._stream.next()
+            except RemoteError as error:
+                self._refuse(error)
+                continue
+            if message is None:
+                return
+            if message is Keepalive.PING:
+                self._hop.send(PONG)
+            elif isinstance(message, Request):
+                self._server.receive(message.received_from(*self._source), self._hop)
+            else:
+                self._server.observer.protocol_error("response")
+
+    def close(self) -> None:
+        """Send what is left to send, then close."""
+        self._transport.close()
+
+    def _refuse(self, error: RemoteError) -> None:
+        if error.request is not None:
+            error.request = error.request.received_from(*self._source)
+        self._server.refuse(error, self._hop)
+        if isinstance(error, FramingLost):
+            self._transport.close()
+
+    def _watch(self) -> None:
+        """Close when idle for too long; one timer that looks again, rather than one restarted with every message."""
+        loop = asyncio.get_running_loop()
+        due = self._heard + self._server.settings.idle
+        if loop.time() >= due:
+            self._transport.close()
+        else:
+            self._idle = loop.call_at(due, self._watch)
+
+
+def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on the same port; with port 0 a port that is free for both. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    attempts = 20 if port == 0 else 1
+    for attempt in range(attempts):
+        tcp = socket.socket(family, socket.SOCK_STREAM)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind(address)
+            udp.bind((address[0], tcp.getsockname()[1], *address[2:]))
+        except OSError:
+            tcp.close()
+            udp.close()
+            if attempt == attempts - 1:
+                raise
+            continue
+        tcp.setblocking(False)
+        udp.setblocking(False)
+        return udp, tcp
+    raise AssertionError("unreachable")
+
+
+def _kind(error: RemoteError) -> str:
+    """A word for counting."""
+    if isinstance(error, FramingLost):
+        return "framing"
+    return {505: "version", 513: "size"}.get(error.status, "syntax")
