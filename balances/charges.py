@@ -169,7 +169,7 @@ def _grant(account: AccountBook, key: KeyBook | None, use: Use, now: int) -> Gra
 
 def _refusal(account: AccountBook, key: KeyBook | None, use: Use) -> str | None:
     """Why nothing is granted whatever the balance."""
-    if use.denied is not None:
+    if use.denied:
         return use.denied
     if key is None:
         return UNQUOTED

@@ -18,7 +18,7 @@ SHARDS = 16
 
 def shard_of(name: str, shards: int) -> int:
     """The virtual shard of an account id or identity."""
-    return crc32(name.encode()) % shards
+    return crc32(name.encode("utf-8", "surrogateescape")) % shards
 
 
 def identity_name(identity: Identity) -> str:
@@ -32,7 +32,7 @@ class Keys:
     shard: int
 
     def _name(self, kind: str, rest: str = "") -> bytes:
-        return f"{kind}:{{s{self.shard}}}{rest}".encode()
+        return f"{kind}:{{s{self.shard}}}{rest}".encode("utf-8", "surrogateescape")
 
     def account(self, account: str) -> bytes:
         """String: the account, packed."""

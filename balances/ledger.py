@@ -499,7 +499,7 @@ class Ledger(Protocol):
         ...
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
-        """Lapse up to ``limit`` sessions past their deadline in each shard and write off expired buckets."""
+        """Lapse sessions past their deadline and write off expired buckets; looks at up to ``limit`` in each shard."""
         ...
 
     async def locate(self, session: str) -> Address | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from balances import audit, books, charges
+from balances import books, charges
+from balances.audit import examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
 from balances.keys import SHARDS, shard_of
 from balances.ledger import (
@@ -185,7 +186,7 @@ class MemoryLedger:
         if repeated is not None:
             return repeated
         before = account.purses()
-        if not -LIMIT < movement.amount < LIMIT:
+        if not 0 < abs(movement.amount) < LIMIT:
             raise OutOfRange("amount")
         if movement.amount < 0:
             if account.available + movement.amount < 0:
@@ -361,7 +362,7 @@ class MemoryLedger:
 
     def _expire(self, shard: Shard, now: int, limit: int) -> list[Lapsed]:
         lapsed: list[Lapsed] = []
-        while len(lapsed) < limit:
+        for _ in range(limit):
             due = sorted((score, name) for name, score in shard.due.items() if score <= now)
             if not due:
                 break
@@ -404,8 +405,8 @@ class MemoryLedger:
         if lines:
             self._put(account, lines, at=now, operation="", cause="expired")
         times = [bucket.expires_at for bucket in account.buckets if bucket.expires_at is not None]
-        if times:
-            shard.due[name] = max(min(times), now + RETRY if len(settled) < len(expired) else 0)
+        if times:  # one that is still reserved is looked at again in a while
+            shard.due[name] = min(now + RETRY if expires_at <= now else expires_at for expires_at in times)
         else:
             del shard.due[name]
 
@@ -431,9 +432,9 @@ class MemoryLedger:
         return tuple(own[start : start + limit])
 
     async def audit(self) -> Audit:
-        return audit.total(
+        return total(
             [
-                audit.examine(list(shard.accounts.values()), list(shard.sessions.values()), shard.house)
+                examine(list(shard.accounts.values()), list(shard.sessions.values()), shard.house)
                 for shard in self.shards
             ]
         )

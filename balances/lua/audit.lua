@@ -1,0 +1,22 @@
+#!lua flags=no-writes
+-- audit: the books of a shard as they are at one moment.
+-- uses:
+--
+-- KEYS  1 ids of the accounts  2 due  3 house
+-- ARGV  key prefixes: 1 account  2 live  3 session
+-- Output  {flat list: account id, packed account; flat list: session id, packed session of all open sessions;
+--         house as field, value; members of due}
+-- Errors  none of its own
+
+local accounts, sessions = {}, {}
+local ids = redis.call('ZRANGE', KEYS[1], 0, -1)
+for i = 1, #ids do
+    accounts[#accounts + 1] = ids[i]
+    accounts[#accounts + 1] = redis.call('GET', ARGV[1] .. ids[i])
+    local live = redis.call('SMEMBERS', ARGV[2] .. ids[i])
+    for j = 1, #live do
+        sessions[#sessions + 1] = live[j]
+        sessions[#sessions + 1] = redis.call('GET', ARGV[3] .. live[j])
+    end
+end
+return { accounts, sessions, redis.call('HGETALL', KEYS[3]), redis.call('ZRANGE', KEYS[2], 0, -1) }

@@ -1,0 +1,103 @@
+#!lua
+-- expire: looks at what is due in a shard: sessions nobody renewed lapse, expired buckets are written off.
+-- An entry in the sorted set may be early, because renewals do not move it; then it is put where it belongs.
+-- uses: numbers price account outbox session holdings
+--
+-- KEYS  1 due  2 outbox  3 house
+-- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live
+-- Output  flat list of the lapsed: session, account, door
+-- Errors  none of its own
+
+local NOW, LOOKS, WINDOW, RETRY, ACCOUNT, ENTRIES, SESSION, LIVE = unpack(cmsgpack.unpack(ARGV[1]))
+local lapsed = {}
+
+local function lapse(name, id, s)
+    local a = read_account(ACCOUNT .. s.account)
+    local old = copy(a)
+    for i = 1, #s.keys do
+        local k = s.keys[i]
+        if s.lapse == 'release' then
+            release(a, k)
+        elseif units_held(k) > 0 then
+            debit_held(a, s, k)
+            k.provisional = true
+        end
+    end
+    s.state, s.updated_at = 'lapsed', NOW
+    local packed = pack_session(s)
+    if book(a, old, { NOW, s.account, '', 'lapsed', s.door, id, '' }, KEYS[3], KEYS[2], ENTRIES .. s.account) then
+        redis.call('SET', ACCOUNT .. s.account, cmsgpack.pack(a))
+    end
+    redis.call('SET', SESSION .. id, packed, 'PX', digits(WINDOW))
+    redis.call('SREM', LIVE .. s.account, id)
+    redis.call('ZREM', KEYS[1], name)
+    local n = #lapsed
+    lapsed[n + 1], lapsed[n + 2], lapsed[n + 3] = id, s.account, s.door
+end
+
+local function look_at_session(name, id)
+    local s = read_session(SESSION .. id)
+    if not s or s.state ~= 'open' then
+        redis.call('ZREM', KEYS[1], name)
+    elseif s.deadline > NOW then
+        redis.call('ZADD', KEYS[1], digits(s.deadline), name)
+    else
+        lapse(name, id, s)
+    end
+end
+
+-- What retired buckets had counted, by asset: the house remembers them too.
+local function retire(a, gone)
+    local sums = a[RETIRED] ~= '' and cmsgpack.unpack(a[RETIRED]) or {}
+    for i = 1, #gone do
+        local b, at = gone[i], nil
+        for j = 1, #sums, 3 do at = at or (sums[j] == a[b + UNIT] and j) or nil end
+        if not at then
+            at = #sums + 1
+            sums[at], sums[at + 1], sums[at + 2] = a[b + UNIT], 0, 0
+        end
+        sums[at + 1] = sums[at + 1] + a[b + B_CREDITED]
+        sums[at + 2] = sums[at + 2] + a[b + B_DEBITED]
+    end
+    for i = #gone, 1, -1 do
+        for _ = 1, STRIDE do table.remove(a, gone[i]) end
+    end
+    a[RETIRED] = cmsgpack.pack(sums)
+end
+
+local function write_off(name, id)
+    local a = read_account(ACCOUNT .. id)
+    if not a then return redis.call('ZREM', KEYS[1], name) end
+    local old, gone, again = copy(a), {}, nil
+    for b = FIRST, #a, STRIDE do
+        local expires = a[b + EXPIRES]
+        if expires >= 0 and expires <= NOW and a[b + B_RESERVED] == 0 then
+            a[b + B_DEBITED] = a[b + B_CREDITED]
+            gone[#gone + 1] = b
+        elseif expires >= 0 then
+            local at = expires <= NOW and NOW + RETRY or expires -- still reserved: look again in a while
+            again = again and min(again, at) or at
+        end
+    end
+    book(a, old, { NOW, id, '', 'expired', '', '', '' }, KEYS[3], KEYS[2], ENTRIES .. id)
+    if #gone > 0 then
+        retire(a, gone)
+        redis.call('SET', ACCOUNT .. id, cmsgpack.pack(a))
+    end
+    if again then
+        redis.call('ZADD', KEYS[1], digits(again), name)
+    else
+        redis.call('ZREM', KEYS[1], name)
+    end
+end
+
+for _ = 1, LOOKS do
+    local name = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', digits(NOW), 'LIMIT', 0, 1)[1]
+    if not name then break end
+    if string.sub(name, 1, 2) == 's:' then
+        look_at_session(name, string.sub(name, 3))
+    else
+        write_off(name, string.sub(name, 3))
+    end
+end
+return lapsed

@@ -1,0 +1,42 @@
+-- Entries: what changed between two states of an account, mirrored in the house and appended to the outbox.
+-- The house and the outbox move in the same script as the account, or the books would not close.
+
+local KEPT = 4096 -- entry ids kept in an account's list
+
+local function add_line(entry, house, bucket, asset, changes, before, after)
+    local credited, debited, reserved, overrun = changes[1], changes[2], changes[3], changes[4]
+    if credited == 0 and debited == 0 and reserved == 0 and overrun == 0 then return end
+    local n = #entry
+    entry[n + 1], entry[n + 2], entry[n + 3], entry[n + 4] = bucket, asset, credited, debited
+    entry[n + 5], entry[n + 6], entry[n + 7], entry[n + 8] = reserved, overrun, before, after
+    if credited ~= 0 then redis.call('HINCRBY', house, asset .. ':credited', digits(credited)) end
+    if debited ~= 0 then redis.call('HINCRBY', house, asset .. ':debited', digits(debited)) end
+    if reserved ~= 0 then redis.call('HINCRBY', house, asset .. ':reserved', digits(reserved)) end
+    if overrun ~= 0 then redis.call('HINCRBY', house, asset .. ':overrun', digits(overrun)) end
+end
+
+-- Writes the entry {at, account, operation, cause, door, session, reference} with its lines; returns its id, or false
+-- if no counter changed.
+local function book(a, old, entry, house, outbox, list)
+    local head = #entry
+    add_line(entry, house, 'money', a[CURRENCY], {
+        a[CREDITED] - old[CREDITED], a[DEBITED] - old[DEBITED],
+        a[RESERVED] - old[RESERVED], a[OVERRUN] - old[OVERRUN],
+    }, old[CREDITED] - old[DEBITED] - old[RESERVED], a[CREDITED] - a[DEBITED] - a[RESERVED])
+    for b = FIRST, #a, STRIDE do
+        local o = old[b] == a[b] and b or find_bucket(old, a[b])
+        local credited, debited, reserved = a[b + B_CREDITED], a[b + B_DEBITED], a[b + B_RESERVED]
+        if o then
+            add_line(entry, house, a[b], a[b + UNIT], {
+                credited - old[o + B_CREDITED], debited - old[o + B_DEBITED], reserved - old[o + B_RESERVED], 0,
+            }, remaining(old, o), credited - debited - reserved)
+        else
+            add_line(entry, house, a[b], a[b + UNIT], { credited, debited, reserved, 0 }, 0,
+                credited - debited - reserved)
+        end
+    end
+    if #entry == head then return false end
+    local id = redis.call('XADD', outbox, '*', 'e', cmsgpack.pack(entry))
+    if redis.call('RPUSH', list, id) > KEPT * 2 then redis.call('LTRIM', list, -KEPT, -1) end
+    return id
+end

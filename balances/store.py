@@ -1,0 +1,412 @@
+"""The ledger on Valkey or Redis: each verb is one Lua script, one round trip.
+
+``memory`` says what each verb means. Nothing here is repeated after a time-out: the outcome is unknown then
+(Unavailable), and the caller repeats the request with the same operation id, which the scripts recognise.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from balances import wire
+from balances.audit import Findings, examine, total
+from balances.keys import META, SHARDS, Keys, identity_name, shard_of
+from balances.ledger import (
+    Account,
+    AccountChange,
+    Address,
+    Audit,
+    Charge,
+    Charged,
+    Entry,
+    Gift,
+    Identity,
+    InsufficientFunds,
+    Lapsed,
+    LedgerError,
+    Movement,
+    NewAccount,
+    NoSuchAccount,
+    OperationConflict,
+    OutOfRange,
+    Phase,
+    Receipt,
+    Refund,
+    Refunded,
+    Session,
+    Taken,
+    Unavailable,
+    Verdict,
+)
+from balances.link import Link
+from balances.memory import DAY, RETRY
+from balances.money import LIMIT
+from balances.scripts import script
+from balances.wire import bounded, pack, text
+
+FORMAT = 1
+"""Version of how data lie in the store."""
+
+OPERATIONS_KEPT = 30 * DAY
+"""Milliseconds for which a movement or gift is recognised when it is repeated."""
+
+OLDEST = {"valkey": (8, 0), "redis": (7, 2)}
+"""Oldest server versions that are accepted."""
+
+_CANARY = "!canary"
+"""An account that does not exist, to probe the scripts with."""
+
+_ERRORS: dict[bytes, type[LedgerError]] = {
+    b"taken": Taken,
+    b"no-account": NoSuchAccount,
+    b"conflict": OperationConflict,
+    b"insufficient-funds": InsufficientFunds,
+    b"out-of-range": OutOfRange,
+}
+
+
+class StoreRefused(Exception):
+    """The store cannot hold the ledger: wrong server, settings or data. The message says what to change."""
+
+
+class StoreLedger:
+    """See ``ledger.Ledger``. ``window``: milliseconds for which an ended session still replays its answers.
+
+    ``prepare`` must have been called before anything else, once per process.
+    """
+
+    def __init__(self, link: Link, shards: int = SHARDS, window: int = DAY) -> None:
+        self.link = link
+        self.window = window
+        self.keys = [Keys(shard) for shard in range(shards)]
+
+    def __repr__(self) -> str:
+        return f"<StoreLedger of {len(self.keys)} shards on {self.link!r}>"
+
+    async def prepare(self) -> None:
+        """Check server and data, or make the data's frame in an empty store; raises StoreRefused, Unavailable."""
+        await self._check_server()
+        meta = {b"format": str(FORMAT).encode(), b"shards": str(len(self.keys)).encode()}
+        for field, ours in meta.items():
+            await self.link.call("HSETNX", META, field, ours)
+            theirs = await self.link.call("HGET", META, field)
+            if theirs != ours:
+                raise StoreRefused(f"the store was made with {text(field)} {text(theirs)}, this is {text(ours)}")
+
+    async def _check_server(self) -> None:
+        info = dict(
+            line.split(":", 1) for line in text(await self.link.call("INFO", "server")).splitlines() if ":" in line
+        )
+        kind = info.get("server_name", "redis")
+        version = info.get(f"{kind}_version", info.get("redis_version", "0.0"))
+        oldest = OLDEST.get(kind, OLDEST["redis"])
+        if tuple(int(part) for part in version.split(".")[:2]) < oldest:
+            raise StoreRefused(f"the store is {kind} {version}; {kind} {oldest[0]}.{oldest[1]} or later is needed")
+        policy = await self.link.call("CONFIG", "GET", "maxmemory-policy")
+        if policy and policy[1] != b"noeviction":
+            raise StoreRefused(
+                f"the store's maxmemory-policy is {text(policy[1])}: it would throw accounts away; set noeviction"
+            )
+
+    async def _run(self, verb: str, keys: Sequence[bytes], *args: bytes | str | int) -> Any:
+        return await self.link.script(script(verb), keys, args)
+
+    async def _do(self, verb: str, keys: Sequence[bytes], about: str, *args: bytes | str | int) -> list[Any]:
+        """Run a verb that answers with a word first; an error's word is raised."""
+        reply: list[Any] = await self._run(verb, keys, *args)
+        error = _ERRORS.get(reply[0])
+        if error is not None:
+            raise error(about)
+        return reply
+
+    # Accounts
+
+    async def open_account(self, new: NewAccount, now: int) -> Account:
+        own = shard_of(new.id, len(self.keys))
+        shard = own
+        if new.parent is not None:
+            parent = await self.address(new.parent)
+            if parent is None:
+                raise NoSuchAccount(new.parent)
+            shard = parent.shard
+        address = Address(shard=shard, account=new.id)
+        if await self.address(new.id) is not None:
+            raise Taken(f"account {new.id}")
+        if not 0 <= new.credit_limit < LIMIT:
+            raise OutOfRange("credit limit")
+        claimed = await self._claim(new.identities, address)
+        if shard != own:
+            await self.link.call("SET", self.keys[own].directory(new.id), shard)
+        keys = self.keys[shard]
+        packed = wire.pack_account(new, now)
+        try:
+            await self._do("open", [keys.account(new.id), keys.accounts], f"account {new.id}", new.id, packed)
+        except Taken:
+            held = (await self.account(address)).identities
+            await self._unclaim([identity for identity in claimed if identity not in held], address)
+            raise
+        return wire.read_account(address, packed).view()
+
+    def _identity_key(self, identity: Identity) -> bytes:
+        return self.keys[shard_of(identity_name(identity), len(self.keys))].identity(identity)
+
+    async def _claim(self, identities: Sequence[Identity], address: Address) -> list[Identity]:
+        """Make the identities the account's, all or none; returns those that were nobody's before."""
+        mine = f"{address.shard}:{address.account}".encode("utf-8", "surrogateescape")
+        claimed: list[Identity] = []
+        for identity in dict.fromkeys(identities):
+            if await self.link.call("SET", self._identity_key(identity), mine, "NX"):
+                claimed.append(identity)
+            elif await self.link.call("GET", self._identity_key(identity)) != mine:
+                await self._unclaim(claimed, address)
+                raise Taken(identity_name(identity))
+        return claimed
+
+    async def _unclaim(self, identities: Sequence[Identity], address: Address) -> None:
+        for identity in identities:
+            if await self.find(identity) == address:
+                await self.link.call("DEL", self._identity_key(identity))
+
+    async def find(self, identity: Identity) -> Address | None:
+        owner = await self.link.call("GET", self._identity_key(identity))
+        if owner is None:
+            return None
+        shard, _, account = text(owner).partition(":")
+        return Address(shard=int(shard), account=account)
+
+    async def address(self, account: str) -> Address | None:
+        own = shard_of(account, len(self.keys))
+        here, elsewhere = await asyncio.gather(
+            self.link.call("EXISTS", self.keys[own].account(account)),
+            self.link.call("GET", self.keys[own].directory(account)),
+        )
+        if here:
+            return Address(shard=own, account=account)
+        if elsewhere is None:
+            return None
+        shard = int(elsewhere)
+        exists = await self.link.call("EXISTS", self.keys[shard].account(account))
+        return Address(shard=shard, account=account) if exists else None
+
+    async def account(self, address: Address) -> Account:
+        packed = await self.link.call("GET", self.keys[address.shard].account(address.account))
+        if packed is None:
+            raise NoSuchAccount(address.account)
+        return wire.read_account(address, packed).view()
+
+    async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
+        start = b"(" + after.encode("utf-8", "surrogateescape") if after else b"-"
+        pages = await asyncio.gather(
+            *[self.link.call("ZRANGE", keys.accounts, start, "+", "BYLEX", "LIMIT", 0, limit) for keys in self.keys]
+        )
+        found = sorted((name, shard) for shard, page in enumerate(pages) for name in page)[:limit]
+        addresses = [Address(shard=shard, account=text(name)) for name, shard in found]
+        return tuple(await asyncio.gather(*[self.account(address) for address in addresses]))
+
+    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:  # noqa: ARG002
+        if change.identities is not None:
+            await self.account(address)
+        claimed = await self._claim(change.identities or (), address)
+        fields = [
+            False if change.plan is None else change.plan,
+            change.status.value if change.status else False,
+            False if change.credit_limit is None else bounded(change.credit_limit),
+            False if change.identities is None else wire.pack_identities(change.identities),
+        ]
+        keys = [self.keys[address.shard].account(address.account)]
+        try:
+            _, packed, before = await self._do("change", keys, address.account, pack(fields))
+        except LedgerError:
+            await self._unclaim(claimed, address)
+            raise
+        account = wire.read_account(address, packed).view()
+        dropped = [identity for identity in wire.unpack_identities(before) if identity not in account.identities]
+        await self._unclaim(dropped, address)
+        return account
+
+    # Money and buckets
+
+    async def move(self, movement: Movement) -> Receipt:
+        content = pack(["move", str(movement.amount), movement.cause, movement.reference])
+        fields = [
+            movement.address.account,
+            movement.operation,
+            _fingerprint(content),
+            bounded(movement.amount),
+            movement.cause,
+            movement.reference,
+            movement.now,
+            OPERATIONS_KEPT,
+        ]
+        keys = self._books_of(movement.address, movement.operation)
+        return _receipt(movement.address, await self._do("move", keys, movement.operation, pack(fields)))
+
+    async def give(self, gift: Gift) -> Receipt:
+        content = pack(["give", gift.offer, gift.unit.value, str(gift.amount), gift.priority])
+        fields = [
+            gift.address.account,
+            gift.operation,
+            _fingerprint(content),
+            gift.offer,
+            gift.unit.value,
+            bounded(gift.amount),
+            gift.priority,
+            -1 if gift.expires_at is None else gift.expires_at,
+            gift.now,
+            OPERATIONS_KEPT,
+        ]
+        keys = [*self._books_of(gift.address, gift.operation), self.keys[gift.address.shard].due]
+        return _receipt(gift.address, await self._do("give", keys, gift.operation, pack(fields)))
+
+    def _books_of(self, address: Address, operation: str) -> list[bytes]:
+        keys, account = self.keys[address.shard], address.account
+        return [
+            keys.account(account), keys.entries(account), keys.outbox, keys.house, keys.operation(account, operation),
+        ]  # fmt: skip
+
+    # Sessions
+
+    async def charge(self, charge: Charge) -> Charged:
+        keys, account = self.keys[charge.address.shard], charge.address.account
+        reply: bytes = await self.link.script(
+            script("charge"),
+            (
+                keys.account(account),
+                keys.entries(account),
+                keys.outbox,
+                keys.house,
+                keys.due,
+                keys.session(charge.session),
+                keys.live(account),
+            ),
+            (wire.pack_charge(charge, self.window),),
+        )
+        return wire.read_charged(reply)
+
+    async def refund(self, refund: Refund) -> Refunded:
+        keys, account = self.keys[refund.address.shard], refund.address.account
+        names = [
+            keys.account(account),
+            keys.entries(account),
+            keys.outbox,
+            keys.house,
+            keys.session(refund.session),
+            keys.session(refund.target),
+        ]
+        return wire.read_refunded(await self._run("refund", names, wire.pack_refund(refund, self.window)))
+
+    async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
+        found = await asyncio.gather(*[self._expire(keys, now, limit) for keys in self.keys])
+        return tuple(lapsed for shard in found for lapsed in shard)
+
+    async def _expire(self, keys: Keys, now: int, limit: int) -> list[Lapsed]:
+        fields: list[object] = [now, limit, self.window, RETRY]
+        fields += [keys.account(""), keys.entries(""), keys.session(""), keys.live("")]
+        flat = await self._run("expire", [keys.due, keys.outbox, keys.house], pack(fields))
+        return [
+            Lapsed(
+                session=text(flat[at]),
+                address=Address(shard=keys.shard, account=text(flat[at + 1])),
+                door=text(flat[at + 2]),
+            )
+            for at in range(0, len(flat), 3)
+        ]
+
+    async def locate(self, session: str) -> Address | None:
+        found = await asyncio.gather(*[self.link.call("GET", keys.session(session)) for keys in self.keys])
+        known = ((shard, packed) for shard, packed in enumerate(found) if packed is not None)
+        return next((wire.read_session(shard, session, packed).address for shard, packed in known), None)
+
+    async def session(self, address: Address, session: str) -> Session | None:
+        packed = await self.link.call("GET", self.keys[address.shard].session(session))
+        if packed is None:
+            return None
+        found = wire.read_session(address.shard, session, packed)
+        return found.view() if found.address == address else None
+
+    async def sessions(self, address: Address | None = None, limit: int = 1000) -> tuple[Session, ...]:
+        if address is None:
+            asked = [(keys, keys.due, "due") for keys in self.keys]
+        else:
+            keys = self.keys[address.shard]
+            asked = [(keys, keys.live(address.account), "live")]
+        pages = await asyncio.gather(
+            *[self._run("sessions", [key], kind, limit, keys.session("")) for keys, key, kind in asked]
+        )
+        found = [
+            wire.read_session(keys.shard, text(page[at]), page[at + 1]).view()
+            for (keys, _, _), page in zip(asked, pages, strict=True)
+            for at in range(0, len(page), 2)
+        ]
+        return tuple(sorted(found, key=lambda session: (session.deadline, session.id))[:limit])
+
+    # Books
+
+    async def entries(self, address: Address, after: str = "", limit: int = 100) -> tuple[Entry, ...]:
+        keys = self.keys[address.shard]
+        flat = await self._run("entries", [keys.entries(address.account), keys.outbox], after, limit)
+        return tuple(wire.read_entry(address.shard, flat[at], flat[at + 1]) for at in range(0, len(flat), 2))
+
+    async def audit(self) -> Audit:
+        return total([await self._audit(keys) for keys in self.keys])
+
+    async def _audit(self, keys: Keys) -> Findings:
+        prefixes = keys.account(""), keys.live(""), keys.session("")
+        books = await self._run("audit", [keys.accounts, keys.due, keys.house], *prefixes)
+        return await asyncio.to_thread(_examine, keys.shard, books)
+
+    async def probe(self) -> None:
+        charge = Charge(
+            address=Address(shard=0, account=_CANARY),
+            version=0,
+            session=_CANARY,
+            operation=_CANARY,
+            fingerprint=0,
+            phase=Phase.UPDATE,
+            door="",
+            now=0,
+            deadline=0,
+        )
+        addresses = [Address(shard=keys.shard, account=_CANARY) for keys in self.keys]
+        answers = await asyncio.gather(
+            *[self.charge(msgspec.structs.replace(charge, address=address)) for address in addresses],
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if not isinstance(answer, Charged) or answer.verdict is not Verdict.NO_ACCOUNT:
+                raise Unavailable(f"the canary's charge was answered {answer!r}")
+
+
+def _fingerprint(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:16]
+
+
+def _receipt(address: Address, reply: list[Any]) -> Receipt:
+    word, entry, packed, bucket = reply
+    return Receipt(
+        entry=text(entry),
+        account=wire.read_account(address, packed).view(),
+        bucket=text(bucket) or None,
+        repeated=word == b"repeated",
+    )
+
+
+def _examine(shard: int, books: list[list[bytes]]) -> Findings:
+    """Audit what the script read; the reaper must know every open session."""
+    accounts, sessions, house, due = books
+    found = examine(
+        [
+            wire.read_account(Address(shard=shard, account=text(accounts[at])), accounts[at + 1])
+            for at in range(0, len(accounts), 2)
+        ],
+        [wire.read_session(shard, text(sessions[at]), sessions[at + 1]) for at in range(0, len(sessions), 2)],
+        wire.read_house(house),
+    )
+    waiting = {name[2:] for name in due if name.startswith(b"s:")}
+    live = set(sessions[::2])
+    found.sentences += [f"session {text(name)} is open, but would never lapse" for name in sorted(live - waiting)]
+    found.sentences += [f"session {text(name)} is due, but of no account" for name in sorted(waiting - live)]
+    return found

@@ -1,0 +1,298 @@
+"""Records as the flat arrays the scripts read and write; the order of fields is said in ``lua/lib`` and ``lua/*.lua``.
+
+Flat because the store's msgpack pays for every nested array. Strings travel as UTF-8.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgpack
+
+from balances.books import AccountBook, BucketBook, KeyBook, Purse, SessionBook
+from balances.ledger import (
+    Address,
+    Charge,
+    Charged,
+    Entry,
+    Grant,
+    Identity,
+    IdentityType,
+    Lapse,
+    Line,
+    NewAccount,
+    Quote,
+    Refund,
+    Refunded,
+    SessionState,
+    Status,
+    Unit,
+    Verdict,
+)
+from balances.money import LIMIT
+from balances.price import Price, Step
+
+REFUNDED = b"refunded"
+"""First field of a refund's answer, where a charge's has its verdict."""
+
+_VERDICTS = {verdict.value.encode(): verdict for verdict in Verdict}
+_STATES = {
+    b"open": SessionState.OPEN,
+    b"closed": SessionState.CLOSED,
+    b"void": SessionState.CLOSED,
+    b"lapsed": SessionState.LAPSED,
+}
+
+
+def pack(fields: Sequence[object]) -> bytes:
+    """The old msgpack string type is what every version of the store's library reads."""
+    packed: bytes = msgpack.packb(fields, use_bin_type=False, unicode_errors="surrogateescape")
+    return packed
+
+
+def unpack(packed: bytes) -> list[Any]:
+    """Strings come back as bytes."""
+    fields: list[Any] = msgpack.unpackb(packed, raw=True)
+    return fields
+
+
+def text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def bounded(number: int) -> int:
+    """As it is, or a number of the same side that the script refuses as out of range."""
+    return max(-LIMIT, min(number, LIMIT))
+
+
+@lru_cache(maxsize=4096)
+def pack_quote(quote: Quote) -> bytes:
+    fields: list[object] = [quote.terms, quote.price.setup, len(quote.offers), *quote.offers, len(quote.price.steps)]
+    for step in quote.price.steps:
+        fields += [-1 if step.upto is None else step.upto, step.block, step.amount, step.per, step.bias]
+    return pack(fields)
+
+
+@lru_cache(maxsize=4096)
+def unpack_quote(packed: bytes) -> Quote:
+    fields = unpack(packed)
+    end = 3 + fields[2]
+    steps = [fields[at : at + 5] for at in range(end + 1, end + 1 + fields[end] * 5, 5)]
+    return Quote(
+        terms=fields[0],
+        offers=tuple(text(offer) for offer in fields[3:end]),
+        price=Price(fields[1], tuple(Step(None if s[0] < 0 else s[0], *s[1:]) for s in steps)),
+    )
+
+
+def pack_charge(charge: Charge, window: int) -> bytes:
+    fields: list[object] = [
+        charge.address.account,
+        bounded(charge.version),
+        charge.session,
+        charge.operation,
+        str(charge.fingerprint),
+        charge.phase.value,
+        charge.door,
+        bounded(charge.now),
+        bounded(charge.deadline),
+        charge.lapse.value,
+        charge.empty.value,
+        False if charge.context is None else charge.context,
+        charge.cause,
+        window,
+        len(charge.uses),
+    ]
+    for use in charge.uses:
+        total = -1 if use.total is None else bounded(use.total) if use.total >= 0 else -2
+        fields += [
+            use.key,
+            use.unit.value,
+            bounded(use.used),
+            total,
+            bounded(use.wanted),
+            bounded(use.least),
+            b"" if use.quote is None else pack_quote(use.quote),
+            use.denied or False,
+        ]
+    return pack(fields)
+
+
+def read_charged(reply: bytes) -> Charged:
+    """The answer to a charge, first time or replayed."""
+    replayed, conflict = reply[:1] != b"0", reply[:1] == b"2"
+    fields = unpack(reply[1:])
+    if fields[0] == REFUNDED:  # the id was a refund's: whatever this request is, it is not the first
+        return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
+    grants = []
+    for at in range(3, len(fields), 7):
+        key, granted, cost, settled, final, refused, terms = fields[at : at + 7]
+        grants.append(
+            Grant(
+                key=text(key),
+                granted=granted,
+                cost=cost,
+                settled=settled,
+                final=final == 1,
+                refused=text(refused) or None,
+                terms=terms,
+            )
+        )
+    return Charged(
+        verdict=_VERDICTS[fields[0]],
+        grants=tuple(grants),
+        spent=fields[1],
+        available=fields[2],
+        replayed=replayed,
+        conflict=conflict,
+    )
+
+
+def pack_refund(refund: Refund, window: int) -> bytes:
+    return pack(
+        [
+            refund.address.account,
+            refund.session,
+            refund.operation,
+            str(refund.fingerprint),
+            refund.target,
+            refund.door,
+            refund.now,
+            window,
+        ]
+    )
+
+
+def read_refunded(reply: bytes) -> Refunded:
+    replayed = reply[:1] != b"0"
+    fields = unpack(reply[1:])
+    if fields[0] != REFUNDED:
+        return Refunded(found=False, replayed=True)
+    return Refunded(found=fields[1], amount=fields[2], again=fields[3], replayed=replayed)
+
+
+def pack_identities(identities: tuple[Identity, ...]) -> bytes:
+    return pack([field for identity in identities for field in (identity.type.value, identity.value)])
+
+
+def unpack_identities(packed: bytes) -> tuple[Identity, ...]:
+    fields = [text(field) for field in unpack(packed)]
+    return tuple(
+        Identity(type=IdentityType(kind), value=value) for kind, value in zip(fields[::2], fields[1::2], strict=True)
+    )
+
+
+def pack_account(new: NewAccount, now: int) -> bytes:
+    """A new account as ``lua/lib/account.lua`` says: 14 fields of header, no buckets."""
+    counters = [0, 0, 0, 0]
+    head: list[object] = [1, Status.ACTIVE.value, new.plan, new.currency, new.credit_limit, *counters]
+    return pack([*head, now, new.parent or "", pack_identities(new.identities), 0, b""])
+
+
+def read_account(address: Address, packed: bytes) -> AccountBook:
+    fields = unpack(packed)
+    book = AccountBook(
+        address=address,
+        version=fields[0],
+        status=Status(text(fields[1])),
+        plan=text(fields[2]),
+        currency=text(fields[3]),
+        credit_limit=fields[4],
+        money=Purse(*fields[5:9]),
+        opened_at=fields[9],
+        parent=text(fields[10]) or None,
+        identities=unpack_identities(fields[11]),
+        given=fields[12],
+    )
+    for at in range(14, len(fields), 9):
+        name, offer, unit, initial, priority, expires, credited, debited, reserved = fields[at : at + 9]
+        purse = Purse(credited, debited, reserved)
+        expires_at = None if expires < 0 else expires
+        book.buckets.append(BucketBook(text(name), text(offer), Unit(text(unit)), initial, priority, expires_at, purse))
+    retired = unpack(fields[13]) if fields[13] else []
+    for at in range(0, len(retired), 3):
+        book.retired[text(retired[at])] = Purse(retired[at + 1], retired[at + 2])
+    return book
+
+
+def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
+    fields = unpack(packed)
+    session = SessionBook(
+        id=name,
+        address=Address(shard=shard, account=text(fields[0])),
+        door=text(fields[1]),
+        state=_STATES[fields[2]],
+        void=fields[2] == b"void",
+        opened_at=fields[3],
+        updated_at=fields[4],
+        deadline=fields[5],
+        lapse=Lapse(text(fields[6])),
+        spent=fields[7],
+        refunded=fields[8],
+        context=fields[9],
+    )
+    answers, paid, keys = fields[11:14]
+    at = 14 + answers * 3
+    for place in range(at, at + paid * 2, 2):
+        session.paid[text(fields[place])] = fields[place + 1]
+    at += paid * 2
+    for _ in range(keys):
+        key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts = fields[at : at + 10]
+        at += 10
+        session.keys[text(key)] = KeyBook(
+            key=text(key),
+            unit=Unit(text(unit)),
+            quote=unpack_quote(quote),
+            used=used,
+            paid_units=paid_units,
+            spent=spent,
+            parts=[(text(fields[place]), fields[place + 1]) for place in range(at, at + parts * 2, 2)],
+            money_units=money_units,
+            cost=cost,
+            provisional=provisional,
+        )
+        at += parts * 2
+    return session
+
+
+def read_entry(shard: int, entry: bytes, packed: bytes) -> Entry:
+    """An entry of the outbox: its stream id and the packed field ``e``."""
+    fields = unpack(packed)
+    at, account, operation, cause, door, session, reference = fields[:7]
+    lines = []
+    for place in range(7, len(fields), 8):
+        bucket, asset, *numbers = fields[place : place + 8]
+        credited, debited, reserved, overrun, before, after = numbers
+        lines.append(
+            Line(
+                bucket=text(bucket),
+                asset=text(asset),
+                credited=credited,
+                debited=debited,
+                reserved=reserved,
+                overrun=overrun,
+                before=before,
+                after=after,
+            )
+        )
+    return Entry(
+        id=text(entry),
+        at=at,
+        shard=shard,
+        account=text(account),
+        operation=text(operation),
+        cause=text(cause),
+        door=text(door),
+        session=text(session),
+        reference=text(reference),
+        lines=tuple(lines),
+    )
+
+
+def read_house(fields: Sequence[bytes]) -> dict[str, Purse]:
+    """The house account of a shard, from its hash."""
+    house: dict[str, Purse] = {}
+    for name, value in zip(fields[::2], fields[1::2], strict=True):
+        asset, _, counter = text(name).rpartition(":")
+        setattr(house.setdefault(asset, Purse()), counter, int(value))
+    return house
