@@ -7,7 +7,7 @@ micro-units), times are milliseconds since 1970 (UTC).
 
 from enum import StrEnum
 
-from balances.ledger import Address, Identity, IdentityType, Lapse, Phase, Record, Unit
+from balances.ledger import Address, Identity, IdentityType, Lapse, Phase, Record, Unavailable, Unit
 
 __all__ = [
     "Action",
@@ -27,6 +27,7 @@ __all__ = [
     "Result",
     "Service",
     "ServiceKind",
+    "Unavailable",
     "Unit",
 ]
 
