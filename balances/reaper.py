@@ -1,0 +1,54 @@
+"""The reaper: lapses sessions nobody renewed and writes off expired buckets. Any number may run; none leads."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from balances.ledger import Ledger, Unavailable
+from balances.observer import Observer, Unobserved
+
+log = logging.getLogger(__name__)
+
+
+class Reaper:
+    """Calls ``ledger.expire`` now and then. ``clock``: milliseconds since 1970; ``interval``: seconds."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        *,
+        interval: float = 0.5,
+        batch: int = 100,
+        observer: Observer | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self.interval = interval
+        self.batch = batch
+        self.observer: Observer = observer or Unobserved()
+
+    async def run(self) -> None:
+        """Reap until cancelled. A store that is away, or one bad round, only delays it."""
+        loop = asyncio.get_running_loop()
+        done = loop.time()
+        while True:
+            try:
+                found = await self.reap()
+                done = loop.time()
+            except Unavailable as problem:
+                found = 0
+                log.debug("nothing reaped: %s", problem)
+            except Exception:
+                found = 0
+                log.exception("reaping failed; trying again")
+            self.observer.reaper_lag(loop.time() - done)
+            if found < self.batch:
+                await asyncio.sleep(self.interval)
+
+    async def reap(self) -> int:
+        """One round; returns how many sessions lapsed. Raises Unavailable."""
+        lapsed = await self.ledger.expire(self.clock(), self.batch)
+        for session in lapsed:
+            self.observer.lapsed(session.door)
+        return len(lapsed)
