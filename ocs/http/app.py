@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from balances.ledger import LedgerError, Unavailable
-from ocs.http import accounts, health, movements, openapi, overview, page, sessions
+from ocs.http import accounts, health, movements, openapi, overview, page, pricing, sessions
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
 from ocs.http.problems import (
@@ -32,6 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *accounts.OPERATIONS,
     *movements.OPERATIONS,
     *sessions.OPERATIONS,
+    *pricing.OPERATIONS,
     *overview.OPERATIONS,
     *health.OPERATIONS,
 )

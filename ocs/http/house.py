@@ -7,8 +7,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from balances.ledger import Ledger, Record, Session
-from charging.catalogue.model import Catalogue
-from charging.event import ChargingEvent, Outcome
+from charging.catalogue import Catalogue
+from charging.event import ChargingEvent
+from charging.explain import Explanation
 from ocs.http.auth import Role
 from ocs.http.books import Books
 from ocs.http.models import PeerView
@@ -27,8 +28,8 @@ class Engine(Protocol):
         """The catalogue in force."""
         ...
 
-    async def handle(self, event: ChargingEvent) -> Outcome:
-        """Charge, or (PRICE_ENQUIRY) only say what it would cost."""
+    async def explain(self, event: ChargingEvent, plan: str = "") -> Explanation:
+        """What the event would cost and why; with ``plan`` and no identity, on no account."""
         ...
 
 

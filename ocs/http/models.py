@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from balances.ledger import IdentityType, Record, SessionState, Status, Unit
-from charging.event import ServiceKind
+from charging.event import Reason, Result, ServiceKind
 
 Amount = Annotated[
     str,
@@ -318,14 +318,43 @@ class AuditView(Record, frozen=True, kw_only=True):
     findings: tuple[str, ...]
 
 
-class PriceView(Record, frozen=True, kw_only=True):
-    """What it would cost and what would be granted now, with the reasons in the order in which they decided."""
+class PaymentView(Record, frozen=True, kw_only=True):
+    """What a bucket would pay before money does."""
 
-    result: str
-    granted: Quantity | None
-    unit: Unit | None
-    cost: Amount | None
+    bucket: str
+    offer: str
+    units: Quantity
+
+
+class PricedItemView(Record, frozen=True, kw_only=True):
+    """``price``: for all ``units`` if money alone paid; ``cost``: what money would pay for what is ``granted``."""
+
+    unit: Unit
+    units: Quantity
+    granted: Quantity
+    price: Amount
+    cost: Amount
+    zone: str
+    rule: str
+    """``file:line`` of the plan's line that decided; ``rate_source``: of the rate."""
+    rate: str
+    rate_source: str
+    reason: Reason
+    payments: tuple[PaymentView, ...]
+
+
+class PriceView(Record, frozen=True, kw_only=True):
+    """What it would cost on the balance as it is; ``reasons`` are sentences in the order in which they decided."""
+
+    result: Result
+    account: str | None
+    plan: str
     currency: str
+    catalogue: str
+    price: Amount
+    cost: Amount
+    available: Amount
+    items: tuple[PricedItemView, ...]
     reasons: tuple[str, ...]
 
 

@@ -1,0 +1,140 @@
+"""What would it cost, and why."""
+
+from collections.abc import Iterator
+
+from balances.money import format_amount
+from charging.event import ChargingEvent, Identity, Phase, RequestItem, Service
+from charging.explain import Explanation, PricedItem
+from ocs.http.accounts import resolve
+from ocs.http.house import Call, House, Operation, Reply
+from ocs.http.models import PaymentView, PriceCreate, PricedItemView, PriceView
+from ocs.http.problems import Kind, Problem, invalid
+from ocs.http.views import quantity, readable
+
+DOOR = "http"
+
+
+async def price(house: House, call: Call[PriceCreate, None]) -> Reply:
+    asked = call.body
+    if asked.account is None and asked.plan is None:
+        raise invalid("/account", "An account or a plan is needed.")
+    if asked.plan is not None and house.engine.catalogue.find(asked.plan) is None:
+        raise Problem(Kind.UNKNOWN_PLAN, f"The catalogue has no plan {asked.plan!r}.")
+    identities = await _identities(house, asked.account) if asked.account is not None else ()
+    explanation = await house.engine.explain(_event(asked, identities, house.clock()), asked.plan or "")
+    return Reply(body=price_view(explanation))
+
+
+async def _identities(house: House, account: str) -> tuple[Identity, ...]:
+    found = await house.ledger.account(await resolve(house, account))
+    if not found.identities:
+        raise Problem(Kind.NOT_REASONABLE, f"Account {account!r} has no identity by which it could be charged.")
+    return found.identities
+
+
+def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> ChargingEvent:
+    service = asked.service
+    item = RequestItem(
+        key="item",
+        rating_group=asked.rating_group,
+        service_id=asked.service_id,
+        unit=asked.unit,
+        wanted=asked.units or 0,
+    )
+    return ChargingEvent(
+        session="",
+        operation="",
+        fingerprint=0,
+        phase=Phase.EVENT,
+        door=DOOR,
+        at=now,
+        now=now,
+        identities=identities,
+        service=Service(
+            kind=service.kind,
+            calling=service.calling,
+            called=service.called,
+            incoming=service.incoming,
+            apn=service.apn,
+            rat=service.rat,
+            visited=service.visited,
+            home=service.home,
+            location=service.location,
+        ),
+        items=(item,),
+    )
+
+
+def price_view(explanation: Explanation) -> PriceView:
+    """The explanation with money as decimals and every decision as a sentence."""
+    return PriceView(
+        result=explanation.result,
+        account=explanation.account or None,
+        plan=explanation.plan,
+        currency=explanation.currency,
+        catalogue=explanation.catalogue,
+        price=format_amount(explanation.price),
+        cost=format_amount(explanation.cost),
+        available=format_amount(explanation.available),
+        items=tuple(_item_view(item) for item in explanation.items),
+        reasons=tuple(reasons(explanation)),
+    )
+
+
+def _item_view(item: PricedItem) -> PricedItemView:
+    return PricedItemView(
+        unit=item.unit,
+        units=quantity(item.unit, item.units),
+        granted=quantity(item.unit, item.granted),
+        price=format_amount(item.price),
+        cost=format_amount(item.cost),
+        zone=item.zone,
+        rule=item.rule,
+        rate=item.rate,
+        rate_source=item.rate_source,
+        reason=item.reason,
+        payments=tuple(
+            PaymentView(bucket=one.bucket, offer=one.offer, units=quantity(item.unit, one.units))
+            for one in item.payments
+        ),
+    )
+
+
+def reasons(explanation: Explanation) -> Iterator[str]:
+    """Why it costs what it costs, in the order in which it was decided."""
+    if explanation.plan:
+        source = f" ({explanation.plan_source})" if explanation.plan_source else ""
+        whose = f"Account {explanation.account} is on plan" if explanation.account else "Priced by plan"
+        yield f"{whose} {explanation.plan}{source}."
+    for item in explanation.items:
+        if item.zone:
+            yield f"The called number is in zone {item.zone}."
+        if item.rate:
+            yield f"The plan's line {item.rule} leads to rate {item.rate} ({item.rate_source})."
+            yield (
+                f"{readable(item.unit, item.units)} would cost "
+                f"{readable(explanation.currency, item.price)} if money alone paid."
+            )
+        for one in item.payments:
+            yield f"Bucket {one.bucket} pays {readable(item.unit, one.units)} first."
+        if item.cost:
+            yield f"Money pays {readable(explanation.currency, item.cost)}."
+        if item.why:
+            yield f"{item.why[0].upper()}{item.why[1:]}."
+        elif item.granted < item.units and explanation.account:
+            yield f"The balance is enough for {readable(item.unit, item.granted)}."
+    if explanation.reason and all(explanation.reason != item.why for item in explanation.items):
+        yield f"{explanation.reason[0].upper()}{explanation.reason[1:]}."
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/price",
+        summary="What would it cost, and why? Nothing is reserved or debited",
+        handler=price,
+        body=PriceCreate,
+        returns={200: PriceView},
+        problems=(404,),
+    ),
+)
