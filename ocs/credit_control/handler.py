@@ -1,0 +1,32 @@
+"""What the Diameter server calls for each valid CCR: read, charge, answer."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from charging.event import ChargingEvent, Outcome
+from ocs.credit_control.answer import FailureHandling, write
+from ocs.credit_control.request import read
+from ocs.diameter.answer import Answer
+from ocs.diameter.message import Message
+
+
+class Charging(Protocol):
+    """The part of the charging engine that a door needs."""
+
+    async def handle(self, event: ChargingEvent) -> Outcome: ...
+
+
+class CreditControl:
+    """Answers Credit-Control-Requests by asking the charging engine; keeps nothing between two requests."""
+
+    def __init__(self, charging: Charging, handling: FailureHandling, clock: Callable[[], float] = time.time) -> None:
+        self._charging = charging
+        self._handling = handling
+        self._clock = clock
+
+    async def __call__(self, message: Message) -> Answer:
+        """The answer to a CCR that has passed its command's grammar; raises RemoteError for what cannot be read."""
+        request = read(message, now=int(self._clock() * 1000))
+        outcome = await self._charging.handle(request.event)
+        return write(request, outcome, self._handling)

@@ -1,0 +1,402 @@
+"""Read a Credit-Control-Request as a charging event.
+
+Tolerant where real gateways are (multiple services without the indicator, Requested-Action outside events, no
+Rating-Group, units at command level), strict where a mistake would cost money.
+"""
+
+import re
+import zlib
+from typing import NamedTuple
+
+import msgpack
+
+from charging.event import (
+    Action,
+    ChargingEvent,
+    Identity,
+    IdentityType,
+    Phase,
+    RequestItem,
+    Service,
+    ServiceKind,
+    Unit,
+)
+from ocs.diameter import avps
+from ocs.diameter.codes import ResultCode, RoleOfNode
+from ocs.diameter.currency import ALPHABETIC
+from ocs.diameter.errors import RemoteError
+from ocs.diameter.message import Group, Message
+
+_ROUTING = frozenset(avp.key for avp in (avps.PROXY_INFO, avps.ROUTE_RECORD, avps.DESTINATION_HOST))
+"""What may differ between two copies of one request: the way it took."""
+
+MOST_ITEMS = 100
+"""More services in one request are refused: nobody has so many, and each costs work in the store."""
+
+PHASES = {1: Phase.OPEN, 2: Phase.UPDATE, 3: Phase.CLOSE, 4: Phase.EVENT}
+ACTIONS = {0: Action.DEBIT, 1: Action.REFUND, 2: Action.CHECK_BALANCE, 3: Action.PRICE_ENQUIRY}
+
+KINDS = {
+    "32251": ServiceKind.DATA,
+    "32255": ServiceKind.DATA,
+    "32260": ServiceKind.VOICE,
+    "32275": ServiceKind.VOICE,
+    "32276": ServiceKind.VOICE,
+    "32274": ServiceKind.SMS,
+    "32270": ServiceKind.MMS,
+}
+"""TS 32.2xx number at the end of a Service-Context-Id to what is charged."""
+
+_CONTEXT = re.compile(r"(?:^|\.)(\d{5})@3gpp\.org$", re.ASCII | re.IGNORECASE)
+"""``[ext.][MNC.][MCC.][Release.]NNNNN@3gpp.org``: only the end tells the service (TS 32.299 section 7.1.12)."""
+
+_TYPES = {
+    0: IdentityType.E164,
+    1: IdentityType.IMSI,
+    2: IdentityType.SIP,
+    3: IdentityType.NAI,
+    4: IdentityType.PRIVATE,
+}
+
+UNITS_BY_KIND = {
+    ServiceKind.DATA: (Unit.OCTETS, Unit.SECONDS, Unit.EVENTS, Unit.MONEY),
+    ServiceKind.VOICE: (Unit.SECONDS, Unit.EVENTS, Unit.OCTETS, Unit.MONEY),
+    ServiceKind.SMS: (Unit.EVENTS, Unit.SECONDS, Unit.OCTETS, Unit.MONEY),
+    ServiceKind.MMS: (Unit.EVENTS, Unit.OCTETS, Unit.SECONDS, Unit.MONEY),
+    ServiceKind.OTHER: (Unit.EVENTS, Unit.SECONDS, Unit.OCTETS, Unit.MONEY),
+}
+"""Which unit counts where a container holds several: time reported beside a volume is information only."""
+
+
+class Style(NamedTuple):
+    """How the client speaks, for the answer to mirror: which AVPs echo an item, or units at command level."""
+
+    keys: dict[str, bytes]
+    """Item key to its Service-Identifier and Rating-Group AVPs as they came."""
+    multiple: bool
+    """Units came in Multiple-Services-Credit-Control, not at command level."""
+
+
+class CreditControlRequest(NamedTuple):
+    """A CCR read: the event for the engine and what the answer needs to know."""
+
+    event: ChargingEvent
+    style: Style
+    failed: bytes
+    """What a Failed-AVP shows if the request cannot be rated: its Service-Context-Id."""
+
+
+def read(message: Message, now: int) -> CreditControlRequest:
+    """Read a CCR that has passed its command's grammar; raises RemoteError with the Result-Code to answer."""
+    request_type = message.require(avps.CC_REQUEST_TYPE)
+    number = message.require(avps.CC_REQUEST_NUMBER)
+    phase = PHASES[request_type]
+    action = _action(message, phase)
+    kind = _kind(message, action)
+    sub_session = message.get(avps.CC_SUB_SESSION_ID)
+    session = message.require(avps.SESSION_ID)
+    if sub_session is not None:
+        session = f"{session};sub={sub_session}"
+    items, style, currency = _items(message, phase, kind)
+    amount = None
+    if action is Action.CHECK_BALANCE:
+        amount = next((item.wanted for item in items if item.unit is Unit.MONEY), None)
+    event = ChargingEvent(
+        session=session,
+        operation=f"{request_type}:{number}",
+        fingerprint=_fingerprint(message),
+        phase=phase,
+        door="diameter",
+        at=_rating_time(message, now),
+        now=now,
+        identities=_identities(message),
+        service=_service(message, kind, phase),
+        items=items,
+        action=action,
+        refund_of=_refund_of(message, session) if action is Action.REFUND else "",
+        amount=amount,
+        currency=currency,
+        context=_context(message) if phase is Phase.OPEN else None,
+    )
+    return CreditControlRequest(event, style, message.raw(avps.SERVICE_CONTEXT_ID)[0])
+
+
+def read_context(context: bytes) -> tuple[str, str, str]:
+    """Origin-Host and Origin-Realm of the client and its Service-Context-Id, as kept with the session."""
+    host, realm, service_context = msgpack.unpackb(context)
+    return host, realm, service_context
+
+
+def _context(message: Message) -> bytes:
+    packed: bytes = msgpack.packb(
+        (
+            message.require(avps.ORIGIN_HOST),
+            message.require(avps.ORIGIN_REALM),
+            message.require(avps.SERVICE_CONTEXT_ID),
+        )
+    )
+    return packed
+
+
+def _action(message: Message, phase: Phase) -> Action:
+    """Requested-Action counts in events only: Open5GS sends it in every request."""
+    if phase is not Phase.EVENT:
+        return Action.DEBIT
+    requested = message.get(avps.REQUESTED_ACTION)
+    if requested is None:  # RFC 8506 section 8.41: required in an event
+        raise RemoteError(ResultCode.MISSING_AVP, "an event without Requested-Action", avps.REQUESTED_ACTION.example())
+    return ACTIONS[requested]
+
+
+def _kind(message: Message, action: Action) -> ServiceKind:
+    context = message.require(avps.SERVICE_CONTEXT_ID)
+    match = _CONTEXT.search(context)
+    if match and match[1] in KINDS:
+        return KINDS[match[1]]
+    if action in (Action.CHECK_BALANCE, Action.PRICE_ENQUIRY) and context.startswith("balance@"):
+        return ServiceKind.OTHER
+    raise RemoteError(
+        ResultCode.RATING_FAILED,
+        "a Service-Context-Id that is not charged here",
+        avps.SERVICE_CONTEXT_ID.encode(context),
+    )
+
+
+def _fingerprint(message: Message) -> int:
+    """A checksum of the content that a retransmission repeats: all but what agents add on the way."""
+    checksum = 0
+    for key in message.index:
+        if key not in _ROUTING:
+            for position in message.positions(key):
+                checksum = zlib.crc32(message.octets(position), checksum)
+    return checksum
+
+
+def _rating_time(message: Message, now: int) -> int:
+    """Event-Timestamp in milliseconds: rate when it happened, not when the report came; never in the future."""
+    stamp = message.get(avps.EVENT_TIMESTAMP)
+    if stamp is None:
+        return now
+    return min(stamp * 1000, now) if stamp > 0 else now
+
+
+# ---------------------------------------------------------------- who
+
+
+def _identities(message: Message) -> tuple[Identity, ...]:
+    """Subscription-Ids as sent, those inside Service-Information after them, then the User-Name."""
+    groups = message.all(avps.SUBSCRIPTION_ID)
+    information = message.get(avps.SERVICE_INFORMATION)
+    if information is not None:
+        groups = [*groups, *information.all(avps.SUBSCRIPTION_ID)]
+    found: dict[Identity, None] = {}
+    for group in groups:
+        data = group.get(avps.SUBSCRIPTION_ID_DATA)
+        number = group.get(avps.SUBSCRIPTION_ID_TYPE)
+        if data and number in _TYPES:
+            found.update(dict.fromkeys(identify(_TYPES[number], data)))
+    user = message.get(avps.USER_NAME)
+    if user:
+        found.setdefault(Identity(type=IdentityType.NAI, value=user))
+    return tuple(found)
+
+
+def identify(kind: IdentityType, data: str) -> tuple[Identity, ...]:
+    """Normalise one Subscription-Id: E.164 without ``+``; a SIP URI without scheme and parameters, or its number."""
+    if kind is IdentityType.E164:
+        return (Identity(type=kind, value=data.removeprefix("tel:").removeprefix("+")),)
+    if kind is not IdentityType.SIP:
+        return (Identity(type=kind, value=data),)
+    scheme, _, rest = data.partition(":")
+    if not rest:
+        scheme, rest = "sip", data
+    rest = rest.partition(";")[0].partition("?")[0]
+    if scheme.lower() == "tel":
+        return (Identity(type=IdentityType.E164, value=rest.removeprefix("+")),)
+    user, _, domain = rest.rpartition("@")
+    address = Identity(type=IdentityType.SIP, value=f"{user}@{domain.lower()}" if user else rest)
+    if user.startswith("+") and user[1:].isdigit():
+        return (address, Identity(type=IdentityType.E164, value=user[1:]))
+    return (address,)
+
+
+# ---------------------------------------------------------------- what
+
+
+def _service(message: Message, kind: ServiceKind, phase: Phase) -> Service | None:
+    """The rating input. Updates and ends of calls may lack it: the session then keeps the conditions it has."""
+    context = message.require(avps.SERVICE_CONTEXT_ID)
+    information = message.get(avps.SERVICE_INFORMATION)
+    if information is not None:
+        if (ps := information.get(avps.PS_INFORMATION)) is not None:
+            return _data(ps, kind, context)
+        if (ims := information.get(avps.IMS_INFORMATION)) is not None:
+            call = _call(ims, kind, context)
+            if call.called or phase in (Phase.OPEN, Phase.EVENT):
+                return call
+        if (sms := information.get(avps.SMS_INFORMATION)) is not None:
+            return _message(sms, kind, context)
+    if kind is not ServiceKind.DATA and phase in (Phase.UPDATE, Phase.CLOSE):
+        return None
+    return Service(kind=kind, context=context)
+
+
+def _data(ps: Group, kind: ServiceKind, context: str) -> Service:
+    rat = ps.get(avps.TGPP_RAT_TYPE)
+    location = ps.get(avps.TGPP_USER_LOCATION_INFO)
+    charging_id = ps.get(avps.TGPP_CHARGING_ID)
+    return Service(
+        kind=kind,
+        context=context,
+        apn=ps.get(avps.CALLED_STATION_ID) or "",
+        rat=str(rat[0]) if rat else "",
+        visited=ps.get(avps.TGPP_SGSN_MCC_MNC) or "",
+        home=ps.get(avps.TGPP_IMSI_MCC_MNC) or "",
+        location=location.hex() if location else "",
+        charging_id="" if charging_id is None else str(charging_id),
+    )
+
+
+def _call(ims: Group, kind: ServiceKind, context: str) -> Service:
+    calling = ims.all(avps.CALLING_PARTY_ADDRESS)
+    return Service(
+        kind=kind,
+        context=context,
+        calling=_number(calling[0]) if calling else "",
+        called=_number(ims.get(avps.CALLED_PARTY_ADDRESS) or ""),
+        incoming=ims.get(avps.ROLE_OF_NODE) == RoleOfNode.TERMINATING_ROLE,
+        charging_id=ims.get(avps.IMS_CHARGING_IDENTIFIER) or "",
+    )
+
+
+def _message(sms: Group, kind: ServiceKind, context: str) -> Service:
+    called = ""
+    for recipient in sms.all(avps.RECIPIENT_INFO):
+        for address in recipient.all(avps.RECIPIENT_ADDRESS):
+            called = called or address.get(avps.ADDRESS_DATA) or ""
+    originator = sms.get(avps.ORIGINATOR_SCCP_ADDRESS)
+    return Service(kind=kind, context=context, calling=_number(originator or ""), called=_number(called))
+
+
+def _number(address: str) -> str:
+    """The user part of a tel: or sip: URI as it was dialled; numbering belongs to charging."""
+    scheme, _, rest = address.partition(":")
+    if not rest:
+        return address
+    if scheme.lower() in ("tel", "sip", "sips"):
+        return rest.partition(";")[0].partition("@")[0]
+    return address
+
+
+# ---------------------------------------------------------------- how much
+
+
+def _items(message: Message, phase: Phase, kind: ServiceKind) -> tuple[tuple[RequestItem, ...], Style, str]:
+    """The services of the request, each key once, and how the client named them."""
+    services = message.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+    if len(services) > MOST_ITEMS:
+        raise RemoteError(ResultCode.RESOURCES_EXCEEDED, f"more than {MOST_ITEMS} services in one request")
+    items: dict[str, RequestItem] = {}
+    keys: dict[str, bytes] = {}
+    currencies: set[str] = set()
+    for service in services:
+        item = _item(service, phase, kind, currencies)
+        keys.setdefault(item.key, _echo(service))
+        items[item.key] = _merge(items[item.key], item) if item.key in items else item
+    if not services and (phase is Phase.EVENT or _has_units(message)):
+        item = _item(message, phase, kind, currencies)
+        items[item.key] = item
+        keys[item.key] = b""
+    if len(currencies) > 1:
+        raise RemoteError(ResultCode.RATING_FAILED, "CC-Money in more than one currency")
+    return tuple(items.values()), Style(keys, bool(services)), currencies.pop() if currencies else ""
+
+
+def _has_units(message: Message) -> bool:
+    return message.get(avps.REQUESTED_SERVICE_UNIT) is not None or bool(message.all(avps.USED_SERVICE_UNIT))
+
+
+def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -> RequestItem:
+    rating_group = group.get(avps.RATING_GROUP)
+    service_ids = group.all(avps.SERVICE_IDENTIFIER)
+    used = [_units(unit, currencies) for unit in group.all(avps.USED_SERVICE_UNIT)]
+    requested = group.get(avps.REQUESTED_SERVICE_UNIT)
+    wanted = None if requested is None or phase is Phase.CLOSE else _units(requested, currencies)
+    if phase is Phase.EVENT and wanted is None:
+        wanted = {}
+    named = wanted or {}
+    unit = next((u for u in UNITS_BY_KIND[kind] if u in named or (not named and any(u in part for part in used))), None)
+    return RequestItem(
+        key=".".join(map(str, (rating_group if rating_group is not None else "-", *service_ids))),
+        rating_group=rating_group,
+        service_id=service_ids[0] if service_ids else None,
+        unit=unit,
+        used=sum(part.get(unit, 0) for part in used) if unit else 0,
+        wanted=None if wanted is None else wanted.get(unit, 0) if unit else 0,
+    )
+
+
+def _merge(one: RequestItem, other: RequestItem) -> RequestItem:
+    """The same key twice in a request: what was used adds up, what is wanted is the larger."""
+    wanted = (
+        other.wanted if one.wanted is None else one.wanted if other.wanted is None else max(one.wanted, other.wanted)
+    )
+    return RequestItem(
+        key=one.key,
+        rating_group=one.rating_group,
+        service_id=one.service_id,
+        unit=one.unit or other.unit,
+        used=one.used + other.used if other.unit in (None, one.unit) or one.unit is None else one.used,
+        wanted=wanted,
+    )
+
+
+def _echo(service: Group) -> bytes:
+    return b"".join((*service.raw(avps.SERVICE_IDENTIFIER), *service.raw(avps.RATING_GROUP)))
+
+
+def _units(container: Group, currencies: set[str]) -> dict[Unit, int]:
+    """What a unit container counts. Total octets, where present, already hold input and output (TS 32.299)."""
+    units: dict[Unit, int] = {}
+    if (seconds := container.get(avps.CC_TIME)) is not None:
+        units[Unit.SECONDS] = seconds
+    total = container.get(avps.CC_TOTAL_OCTETS)
+    if total is None:
+        inwards, outwards = container.get(avps.CC_INPUT_OCTETS), container.get(avps.CC_OUTPUT_OCTETS)
+        if inwards is not None or outwards is not None:
+            total = (inwards or 0) + (outwards or 0)
+    if total is not None:
+        units[Unit.OCTETS] = total
+    if (events := container.get(avps.CC_SERVICE_SPECIFIC_UNITS)) is not None:
+        units[Unit.EVENTS] = events
+    if (money := container.get(avps.CC_MONEY)) is not None:
+        units[Unit.MONEY] = _money(money, currencies)
+    return units
+
+
+def _money(money: Group, currencies: set[str]) -> int:
+    """CC-Money in micro-units: Value-Digits * 10^Exponent; what is finer than a micro-unit or negative is refused."""
+    value = money.require(avps.UNIT_VALUE)
+    digits, exponent = value.require(avps.VALUE_DIGITS), value.get(avps.EXPONENT) or 0
+    code = money.get(avps.CURRENCY_CODE)
+    if code is not None:
+        if code not in ALPHABETIC:
+            raise RemoteError(
+                ResultCode.INVALID_AVP_VALUE, "no such currency in ISO 4217", avps.CURRENCY_CODE.encode(code)
+            )
+        currencies.add(ALPHABETIC[code])
+    shift = exponent + 6
+    if -20 < shift < 20 and digits >= 0 and (shift >= 0 or digits % 10**-shift == 0):
+        amount: int = digits * 10**shift if shift >= 0 else digits // 10**-shift
+        if amount < 2**53:
+            return amount
+    raise RemoteError(ResultCode.INVALID_AVP_VALUE, "not an amount that can be charged", money.raw(avps.UNIT_VALUE)[0])
+
+
+def _refund_of(message: Message, session: str) -> str:
+    """Refund-Information names the debit; without it the debit of the same session is meant."""
+    for service in message.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL):
+        token = service.get(avps.REFUND_INFORMATION)
+        if token:
+            return token.decode("utf-8", "replace")
+    return session
