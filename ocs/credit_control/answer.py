@@ -85,28 +85,25 @@ def write(request: CreditControlRequest, outcome: Outcome, handling: FailureHand
 
 
 def _units_and_cost(request: CreditControlRequest, outcome: Outcome) -> list[bytes]:
-    event = request.event
+    event, multiple = request.event, request.style.multiple
+    session = event.phase in (Phase.OPEN, Phase.UPDATE)
     parts: list[bytes] = []
     if event.action in (Action.DEBIT, Action.REFUND):
-        if request.style.multiple:
-            parts.extend(
-                avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(_service(request, item, outcome)) for item in outcome.items
-            )
-        else:
-            parts.extend(_granted(item, outcome) for item in outcome.items if item.granted)
-    if event.action is not Action.CHECK_BALANCE and event.phase in (Phase.CLOSE, Phase.EVENT) and outcome.currency:
-        parts.append(_cost_information(outcome))
-    if not request.style.multiple and event.action is Action.DEBIT:
-        parts.extend(_final(item.final) for item in outcome.items if item.final is not None)
+        for item in outcome.items:
+            if multiple:
+                parts.append(avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(_service(request, item, outcome)))
+            elif item.granted:
+                parts.append(_granted(item, outcome))
+    if not session and event.action is not Action.CHECK_BALANCE and outcome.currency:
+        parts.append(avps.COST_INFORMATION.encode(_amount(outcome.spent, outcome.currency)))
     if event.action is Action.CHECK_BALANCE and outcome.enough is not None:
         result = CheckBalanceResult.ENOUGH_CREDIT if outcome.enough else CheckBalanceResult.NO_CREDIT
         parts.append(avps.CHECK_BALANCE_RESULT.encode(result))
-    if not request.style.multiple and event.phase in (Phase.OPEN, Phase.UPDATE):
-        parts.extend(
-            avps.VALIDITY_TIME.encode(item.validity or _DEFAULT_VALIDITY)
-            for item in outcome.items
-            if item.granted or _is_final_without_units(item)
-        )
+    if session and not multiple:
+        for item in outcome.items:
+            if item.granted or _is_final_without_units(item):
+                parts.extend(() if item.final is None else (_final(item.final),))
+                parts.append(avps.VALIDITY_TIME.encode(item.validity or _DEFAULT_VALIDITY))
     return parts
 
 
@@ -121,7 +118,7 @@ def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome)
     if session and (item.granted or _is_final_without_units(item)):
         parts.append(avps.VALIDITY_TIME.encode(item.validity or _DEFAULT_VALIDITY))
     parts.append(avps.RESULT_CODE.encode(_item_code(item)))
-    if item.final is not None and (item.granted or _is_final_without_units(item)):
+    if session and item.final is not None and (item.granted or _is_final_without_units(item)):
         parts.append(_final(item.final))
     if session and item.granted:
         if 0 < item.threshold < item.granted and item.final is None and item.unit in _THRESHOLDS:
@@ -167,10 +164,6 @@ def _address_type(address: str) -> RedirectAddressType:
     if "//" in address:
         return RedirectAddressType.URL
     return RedirectAddressType.IPV6_ADDRESS if ":" in address else RedirectAddressType.IPV4_ADDRESS
-
-
-def _cost_information(outcome: Outcome) -> bytes:
-    return avps.COST_INFORMATION.encode(_amount(outcome.spent, outcome.currency))
 
 
 def _amount(micro: int, currency: str) -> list[bytes]:
