@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from balances.ledger import Entry
+
 
 class Observer(Protocol):
     """Called on the hot path: an implementation must be quick and must not raise."""
@@ -26,6 +28,10 @@ class Observer(Protocol):
         """Age of the oldest entry that is not journalled yet, and how many entries the outbox keeps."""
         ...
 
+    def journalled(self, entry: Entry) -> None:
+        """An entry is durable in the journal; told once, and not at all if the process ends just then."""
+        ...
+
 
 class Unobserved:
     """Nobody looks."""
@@ -43,4 +49,7 @@ class Unobserved:
         pass
 
     def journal_lag(self, seconds: float, entries: int) -> None:
+        pass
+
+    def journalled(self, entry: Entry) -> None:
         pass

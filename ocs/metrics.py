@@ -28,7 +28,7 @@ class Metrics:
     """The metrics, each as an attribute named like the metric without ``ocs_`` and the suffixes.
 
     Whoever observes in a hot path binds its children beforehand (``metrics.requests.labels(...)`` once, ``inc()``
-    per request); the adapters in ``ocs.observers`` do.
+    per request); ``ocs.observers`` does.
     """
 
     def __init__(self, version: str) -> None:

@@ -1,0 +1,193 @@
+"""What the packages let be observed, counted in the metrics, with each metric's children bound once.
+
+Each class fits, by its shape, the ``Observer`` of the package it is named after. The words given as reasons, scripts
+and types are few and fixed on the other side, so that no label grows without bound.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from balances.ledger import Entry, Unit
+from balances.money import MICRO
+from ocs.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+Child = TypeVar("Child")
+
+UNITS = frozenset(unit.value for unit in Unit if unit is not Unit.MONEY)
+"""Assets that are counted and not money."""
+
+HOUSE = "house"
+"""Stands as the door of what no door asked for: top-ups, adjustments, write-offs."""
+
+
+class _Bound(defaultdict[str, Child]):
+    """Children by their last label, bound when first met."""
+
+    def __init__(self, bind: Callable[[str], Child]) -> None:
+        super().__init__()
+        self._bind = bind
+
+    def __missing__(self, key: str) -> Child:
+        self[key] = child = self._bind(key)
+        return child
+
+
+class VaultObserver:
+    """Store, reaper and journal (``balances.observer``)."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._scripts = _Bound(metrics.store_duration.labels)
+        self._errors = _Bound(metrics.store_errors.labels)
+        self._lapsed = _Bound(metrics.reservations_lapsed.labels)
+        self._credited = _Bound(metrics.credited_amount.labels)
+        self._overrun = _Bound(metrics.overrun_amount.labels)
+
+    def script(self, name: str, seconds: float) -> None:
+        self._scripts[name].observe(seconds)
+
+    def error(self, reason: str) -> None:
+        self._errors[reason].inc()
+
+    def lapsed(self, door: str) -> None:
+        self._lapsed[door].inc()
+
+    def reaper_lag(self, seconds: float) -> None:
+        self._metrics.reaper_lag.set(seconds)
+
+    def journal_lag(self, seconds: float, entries: int) -> None:
+        self._metrics.journal_lag.set(seconds)
+        self._metrics.outbox_entries.set(entries)
+
+    def journalled(self, entry: Entry) -> None:
+        """Each entry passes here once in all, whoever wrote it: the one place to sum money.
+
+        What is taken back (a late report in place of a provisional debit) does not make a counter run backwards.
+        """
+        for line in entry.lines:
+            if line.asset in UNITS or line.asset == Unit.MONEY:
+                continue
+            if line.credited > 0:
+                self._credited[line.asset].inc(line.credited / MICRO)
+            if line.debited > 0:
+                self._metrics.debited_amount.labels(line.asset, entry.door or HOUSE).inc(line.debited / MICRO)
+            if line.overrun > 0:
+                self._overrun[line.asset].inc(line.overrun / MICRO)
+
+
+class _Door:
+    """What both doors count alike."""
+
+    def __init__(self, metrics: Metrics, door: str, refusals: frozenset[int]) -> None:
+        self._metrics = metrics
+        self._door = door
+        self._refusals = refusals
+        self._answers: dict[tuple[str, int], tuple[Counter, Counter, Histogram]] = {}
+        self._duplicates = metrics.duplicates.labels(door)
+        self._in_flight = metrics.requests_in_flight.labels(door)
+        self._faults = _Bound(lambda reason: metrics.protocol_errors.labels(door, reason))
+
+    def _answered(self, type: str, code: int, seconds: float) -> None:
+        answer = self._answers.get((type, code)) or self._bind(type, code)
+        answer[0].inc()
+        answer[1].inc()
+        answer[2].observe(seconds)
+
+    def _bind(self, type: str, code: int) -> tuple[Counter, Counter, Histogram]:
+        self._answers[type, code] = bound = (
+            self._metrics.requests.labels(self._door, type, self._result(code)),
+            self._metrics.result_codes.labels(self._door, str(code)),
+            self._metrics.request_duration.labels(self._door, type),
+        )
+        return bound
+
+    def _result(self, code: int) -> str:
+        """``ok``, ``refused`` (rightly answered, with a no) or ``error``."""
+        if code in self._refusals:
+            return "refused"
+        return "ok" if code < 400 or 2000 <= code < 3000 else "error"
+
+    def protocol_error(self, reason: str) -> None:
+        self._faults[reason].inc()
+
+    def duplicate(self) -> None:
+        self._duplicates.inc()
+
+
+class DiameterDoor(_Door):
+    """The Diameter door (``ocs.diameter.observer``)."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        # RFC 8506 section 9: end user service denied, credit limit reached, user unknown, rating failed.
+        super().__init__(metrics, "diameter", frozenset({4010, 4012, 5030, 5031}))
+
+    def request_received(self) -> None:
+        self._in_flight.inc()
+
+    def request_answered(self, request_type: str, result_code: int, seconds: float) -> None:
+        self._in_flight.dec()
+        self._answered(request_type, result_code, seconds)
+
+    def peer_up(self, peer: str) -> None:
+        self._metrics.peer_up.labels(peer).set(1)
+
+    def peer_down(self, peer: str) -> None:
+        self._metrics.peer_up.labels(peer).set(0)
+
+    def watchdog_timeout(self, peer: str) -> None:
+        self._metrics.watchdog_timeouts.labels(peer).inc()
+
+
+class SipDoor(_Door):
+    """The SIP door (``sip_credit.observer``)."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__(metrics, "sip", frozenset({402, 403, 404, 480, 487}))
+
+    def request(self, type: str, status: int, seconds: float) -> None:
+        self._answered(type, status, seconds)
+
+    def stranger(self) -> None:
+        self._faults["stranger"].inc()
+
+    def orphan(self, orphan: object) -> None:
+        """A call that nobody asked for went on and ended: revenue, unless somebody charges it by hand."""
+        self._faults["orphan"].inc()
+        log.warning("a call ended that was never asked for: %s", orphan)
+
+    def overrun(self, seconds: int) -> None:  # noqa: ARG002 - the money of it is counted by the ledger
+        self._faults["call-beyond-grant"].inc()
+
+    def clock_difference(self, seconds: float) -> None:  # noqa: ARG002
+        self._faults["clock-difference"].inc()
+
+    def unacknowledged(self) -> None:
+        self._faults["unacknowledged"].inc()
+
+
+class ChargingObserver:
+    """The charging engine (``charging.observer``)."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def report_capped(self, door: str, session: str, unit: Unit, reported: int) -> None:
+        self._metrics.protocol_errors.labels(door, "report-capped").inc()
+        log.warning("session %s reported %d %s at once: capped", session, reported, unit.value)
+
+    def unit_mismatch(self, door: str, session: str, reported: Unit, rated: Unit) -> None:
+        self._metrics.protocol_errors.labels(door, "unit-mismatch").inc()
+        log.warning("session %s reported %s where %s are priced", session, reported.value, rated.value)
+
+    def unquoted_usage(self, door: str, session: str, key: str) -> None:
+        self._metrics.protocol_errors.labels(door, "unquoted-usage").inc()
+        log.warning("session %s used %s, on which nothing was agreed", session, key)
+
+    def terms_reread(self, reason: str) -> None:
+        """Costs a round trip and is otherwise as it should be."""
