@@ -1,0 +1,98 @@
+"""The charging server as its own process, and what its HTTP API says of it."""
+
+import json
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+from network import DIAMETER, HTTP, SIP, Network
+from programs import Program, wait_until
+
+ROOT = Path(__file__).parents[2]
+ORIGIN_HOST = "ocs.example.net"
+ORIGIN_REALM = "example.net"
+
+
+class Daemon:
+    """``ocs serve`` with the sample catalogue on a network of its own; data outlive ``stop`` and ``start``."""
+
+    def __init__(self, network: Network, directory: Path, **settings: str) -> None:
+        self._directory = directory
+        self._environment = {
+            "OCS_DAEMON__DIRECTORY": str(directory / "var"),
+            "OCS_DIAMETER__HOST": network.server,
+            "OCS_DIAMETER__PORT": str(DIAMETER),
+            "OCS_DIAMETER__ORIGIN_HOST": ORIGIN_HOST,
+            "OCS_DIAMETER__ORIGIN_REALM": ORIGIN_REALM,
+            "OCS_SIP_CREDIT__HOST": network.server,
+            "OCS_SIP_CREDIT__PORT": str(SIP),
+            "OCS_HTTP__HOST": network.server,
+            "OCS_HTTP__PORT": str(HTTP),
+            **settings,
+        }
+        self.address = network.server
+        self._api = httpx.Client(base_url=f"http://{network.server}:{HTTP}", timeout=10, trust_env=False)
+        self._program: Program | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        command = [sys.executable, "-m", "ocs.cli", "serve", "--config", str(ROOT / "config.toml"), "--sample"]
+        program = self._program = Program("ocs", command, self._directory, self._environment)
+        ports = self._directory / "var" / "ports.json"
+
+        def ready() -> bool:
+            if program.process.poll() is not None:
+                raise RuntimeError(f"ocs ended with {program.process.returncode}:\n{program.said[-4000:]}")
+            return ports.exists() and json.loads(ports.read_text() or "{}").get("pid") == program.process.pid
+
+        wait_until("ports.json", ready)
+
+    def stop(self) -> int | None:
+        """Stop it as an operator does; the exit status."""
+        program, self._program = self._program, None
+        return program.stop() if program else None
+
+    def close(self) -> None:
+        self.stop()
+        self._api.close()
+
+    def account(self, number: str, money: str, **identities: str) -> str:
+        """A new prepaid account with this E.164 number (no plus) and so much money; its id."""
+        names = [{"type": "e164", "value": number}] + [{"type": k, "value": v} for k, v in identities.items()]
+        account = f"account-{number}"
+        body = {"id": account, "plan": "prepaid-basic", "currency": "EUR", "identities": names}
+        self._post("/v1/accounts", body)
+        if money != "0":
+            self.top_up(account, money)
+        return account
+
+    def top_up(self, account: str, money: str) -> None:
+        self._post(f"/v1/accounts/{account}/topups", {"amount": money, "reference": "test"})
+
+    def show(self, account: str) -> dict[str, Any]:
+        return self._get(f"/v1/accounts/{account}")
+
+    def money(self, account: str) -> dict[str, str]:
+        """``balance``, ``reserved``, ``available``, ``overrun`` as decimal strings."""
+        money: dict[str, str] = self.show(account)["money"]
+        return money
+
+    def entries(self, account: str) -> list[dict[str, Any]]:
+        """The account's ledger, oldest first."""
+        found: list[dict[str, Any]] = self._get(f"/v1/accounts/{account}/entries")["entries"]
+        return found
+
+    def audit(self) -> dict[str, Any]:
+        return self._get("/v1/audit")
+
+    def _get(self, path: str) -> dict[str, Any]:
+        answer = self._api.get(path)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def _post(self, path: str, body: dict[str, Any]) -> None:
+        answer = self._api.post(path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+        assert answer.status_code == 201, answer.text

@@ -1,0 +1,52 @@
+"""Two phones played by SIPp."""
+
+from pathlib import Path
+
+from network import SIP, Network
+from programs import Program
+
+SCENARIOS = Path(__file__).parent / "sipp"
+LONGEST = 45
+"""Seconds after which a phone gives up; it then exits with an error."""
+
+
+class Phones:
+    """Each call is one SIPp per side; the scenarios are in ``sipp/``."""
+
+    def __init__(self, network: Network, directory: Path) -> None:
+        self._network = network
+        self._directory = directory
+        self._running: list[Program] = []
+        self._count = 0
+
+    def callee(self, scenario: str) -> Program:
+        """Let the callee wait for one call."""
+        phone = self._phone(scenario, self._network.callee)
+        phone.wait_for("Port")
+        return phone
+
+    def caller(self, scenario: str, caller: str, called: str, talk: float = 0.0) -> Program:
+        """Call: ``caller`` is who calls (URI), ``called`` the number; ``talk`` seconds until the scenario goes on."""
+        keys = ["-key", "caller", caller, "-key", "called", f"sip:{called}@{self._network.callee}:{SIP}"]
+        return self._phone(scenario, self._network.caller, *keys, "-d", str(round(talk * 1000)))
+
+    def _phone(self, scenario: str, address: str, *options: str) -> Program:
+        self._count += 1
+        name = f"{self._count}-{scenario}"
+        command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", address, "-p", str(SIP), "-m", "1"]
+        command += ["-nostdin", "-timeout", str(LONGEST), "-timeout_error", "-cid_str", f"{name}-%p@%s"]
+        command += ["-trace_err", "-error_file", str(self._directory / f"{name}.errors")]
+        command += ["-trace_msg", "-message_file", str(self._directory / f"{name}.messages")]
+        phone = Program(name, [*command, *options, f"{self._network.proxy}:{SIP}"], self._directory)
+        self._running.append(phone)
+        return phone
+
+    def messages(self, phone: Program) -> str:
+        """Every message a phone sent and got."""
+        return (self._directory / f"{phone.name}.messages").read_text()
+
+    def close(self) -> None:
+        """Put both down."""
+        for phone in self._running:
+            phone.stop()
+        self._running.clear()
