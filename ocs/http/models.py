@@ -203,31 +203,32 @@ class AccountList(Record, frozen=True, kw_only=True):
     next: str | None
 
 
-class MovementView(Record, frozen=True, kw_only=True):
-    """A top-up or adjustment; ``entry`` is its ledger entry."""
+class TopUpView(Record, frozen=True, kw_only=True):
+    """A top-up: its ledger entry, and the account's money as it was right after."""
 
     entry: str
     account: str
     amount: Amount
     reference: str
+    money: MoneyView
 
 
 class AdjustmentView(Record, frozen=True, kw_only=True):
-    """An adjustment; ``entry`` is its ledger entry."""
+    """An adjustment: its ledger entry, and the account's money as it was right after."""
 
     entry: str
     account: str
     amount: Amount
     reason: str
+    money: MoneyView
 
 
 class GiftView(Record, frozen=True, kw_only=True):
-    """A bundle given; ``entry`` is its ledger entry, ``bucket`` the new bucket's id."""
+    """A bundle given: its ledger entry, and the new bucket."""
 
     entry: str
     account: str
-    offer: str
-    bucket: str
+    bucket: BucketView
 
 
 class LineView(Record, frozen=True, kw_only=True):
@@ -327,13 +328,16 @@ class PaymentView(Record, frozen=True, kw_only=True):
 
 
 class PricedItemView(Record, frozen=True, kw_only=True):
-    """``price``: for all ``units`` if money alone paid; ``cost``: what money would pay for what is ``granted``."""
+    """``price``: for all ``units`` if money alone paid; ``cost``: what money would pay for what is ``granted``.
+
+    Both of these are null where there is no account.
+    """
 
     unit: Unit
     units: Quantity
-    granted: Quantity
+    granted: Quantity | None
     price: Amount
-    cost: Amount
+    cost: Amount | None
     zone: str
     rule: str
     """``file:line`` of the plan's line that decided; ``rate_source``: of the rate."""
@@ -352,8 +356,8 @@ class PriceView(Record, frozen=True, kw_only=True):
     currency: str
     catalogue: str
     price: Amount
-    cost: Amount
-    available: Amount
+    cost: Amount | None
+    available: Amount | None
     items: tuple[PricedItemView, ...]
     reasons: tuple[str, ...]
 

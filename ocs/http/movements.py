@@ -1,6 +1,7 @@
 """Money and bundles in and out: top-ups, adjustments, gifts. Each happens once for its Idempotency-Key.
 
-The answers are made of the request and the stored receipt only, so that a repeat says the same word for word.
+The answers are made of the request and the stored receipt (the account as it was right after) only, so that a repeat
+says the same word for word.
 """
 
 from balances.ledger import Gift, Movement
@@ -13,10 +14,11 @@ from ocs.http.models import (
     AdjustmentView,
     BucketCreate,
     GiftView,
-    MovementView,
     TopUpCreate,
+    TopUpView,
 )
 from ocs.http.problems import Kind, Problem, invalid
+from ocs.http.views import bucket_view, money_view
 
 TOP_UP = "topup"
 ADJUSTMENT = "adjustment"
@@ -38,11 +40,12 @@ async def top_up(house: House, call: Call[TopUpCreate, None]) -> Reply:
     receipt = await house.ledger.move(movement)
     return Reply(
         status=200 if receipt.repeated else 201,
-        body=MovementView(
+        body=TopUpView(
             entry=receipt.entry,
             account=movement.address.account,
             amount=format_amount(amount),
             reference=movement.reference,
+            money=money_view(receipt.account),
         ),
     )
 
@@ -67,6 +70,7 @@ async def adjust(house: House, call: Call[AdjustmentCreate, None]) -> Reply:
             account=movement.address.account,
             amount=format_amount(amount),
             reason=movement.reference,
+            money=money_view(receipt.account),
         ),
     )
 
@@ -87,9 +91,10 @@ async def give(house: House, call: Call[BucketCreate, None]) -> Reply:
         now=now,
     )
     receipt = await house.ledger.give(gift)
+    bucket = next(bucket for bucket in receipt.account.buckets if bucket.id == receipt.bucket)
     return Reply(
         status=200 if receipt.repeated else 201,
-        body=GiftView(entry=receipt.entry, account=gift.address.account, offer=offer.name, bucket=receipt.bucket or ""),
+        body=GiftView(entry=receipt.entry, account=gift.address.account, bucket=bucket_view(bucket)),
     )
 
 
@@ -102,7 +107,7 @@ OPERATIONS = (
         role=Role.OPERATE,
         body=TopUpCreate,
         keyed=True,
-        returns={201: MovementView, 200: MovementView},
+        returns={201: TopUpView, 200: TopUpView},
         problems=(404, 409),
     ),
     Operation(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from balances.money import format_amount
-from charging.event import ChargingEvent, Identity, Phase, RequestItem, Service
+from charging.event import ChargingEvent, Identity, Phase, Reason, RequestItem, Result, Service
 from charging.explain import Explanation, PricedItem
 from ocs.http.accounts import resolve
 from ocs.http.house import Call, House, Operation, Reply
@@ -67,32 +67,33 @@ def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> Ch
 
 def price_view(explanation: Explanation) -> PriceView:
     """The explanation with money as decimals and every decision as a sentence."""
+    anybody = not explanation.account  # there is no balance that could be too low
     return PriceView(
-        result=explanation.result,
+        result=Result.OK if anybody and explanation.result is Result.NO_CREDIT else explanation.result,
         account=explanation.account or None,
         plan=explanation.plan,
         currency=explanation.currency,
         catalogue=explanation.catalogue,
         price=format_amount(explanation.price),
-        cost=format_amount(explanation.cost),
-        available=format_amount(explanation.available),
-        items=tuple(_item_view(item) for item in explanation.items),
+        cost=None if anybody else format_amount(explanation.cost),
+        available=None if anybody else format_amount(explanation.available),
+        items=tuple(_item_view(item, anybody) for item in explanation.items),
         reasons=tuple(reasons(explanation)),
     )
 
 
-def _item_view(item: PricedItem) -> PricedItemView:
+def _item_view(item: PricedItem, anybody: bool) -> PricedItemView:
     return PricedItemView(
         unit=item.unit,
         units=quantity(item.unit, item.units),
-        granted=quantity(item.unit, item.granted),
+        granted=None if anybody else quantity(item.unit, item.granted),
         price=format_amount(item.price),
-        cost=format_amount(item.cost),
+        cost=None if anybody else format_amount(item.cost),
         zone=item.zone,
         rule=item.rule,
         rate=item.rate,
         rate_source=item.rate_source,
-        reason=item.reason,
+        reason=Reason.NONE if anybody and item.reason is Reason.NO_CREDIT else item.reason,
         payments=tuple(
             PaymentView(bucket=one.bucket, offer=one.offer, units=quantity(item.unit, one.units))
             for one in item.payments

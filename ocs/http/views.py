@@ -22,6 +22,18 @@ from ocs.http.models import (
 UNITS = frozenset(unit.value for unit in Unit if unit is not Unit.MONEY)
 """Assets that are counted and not money."""
 
+CAUSES = {
+    "topup": "top-up",
+    "gift": "bundle given",
+    "open": "session opened",
+    "update": "usage reported",
+    "close": "session ended",
+    "event": "one-time charge",
+    "lapsed": "session lapsed unrenewed",
+    "expired": "bundle expired",
+}
+"""The causes in the ledger's entries as a person would say them; others stand for themselves."""
+
 
 def moment(milliseconds: int) -> str:
     """RFC 3339 in UTC."""
@@ -71,8 +83,16 @@ def session_view(session: Session) -> SessionView:
     )
 
 
+def money_view(account: Account) -> MoneyView:
+    return MoneyView(
+        balance=format_amount(account.money.balance),
+        reserved=format_amount(account.money.reserved),
+        available=format_amount(account.available),
+        overrun=format_amount(account.money.overrun),
+    )
+
+
 def account_view(account: Account, sessions: Iterable[Session]) -> AccountView:
-    money = account.money
     return AccountView(
         id=account.address.account,
         status=account.status,
@@ -82,12 +102,7 @@ def account_view(account: Account, sessions: Iterable[Session]) -> AccountView:
         identities=tuple(IdentityModel(type=one.type, value=one.value) for one in account.identities),
         parent=account.parent,
         opened_at=moment(account.opened_at),
-        money=MoneyView(
-            balance=format_amount(money.balance),
-            reserved=format_amount(money.reserved),
-            available=format_amount(account.available),
-            overrun=format_amount(money.overrun),
-        ),
+        money=money_view(account),
         buckets=tuple(bucket_view(bucket) for bucket in account.buckets),
         sessions=tuple(session_view(session) for session in sessions),
     )
@@ -122,16 +137,12 @@ def entry_view(entry: Entry) -> EntryView:
 
 
 def explain(entry: Entry) -> str:
-    """The entry in a sentence: what changed in which bucket, and why."""
-    parts = [part for line in entry.lines for part in _changes(line)]
-    said = "; ".join(parts) or "nothing changed"
-    about = [
-        entry.cause and f"cause: {entry.cause}",
-        entry.reference and f"reference: {entry.reference}",
-        entry.door and f"door: {entry.door}",
-    ]
-    because = ", ".join(part for part in about if part)
-    return f"{said[0].upper()}{said[1:]}" + (f" ({because})." if because else ".")
+    """The entry in a sentence: why, what changed in which bucket, and what it refers to."""
+    cause = CAUSES.get(entry.cause, entry.cause) or "change"
+    door = f" over {entry.door}" if entry.door else ""
+    said = "; ".join(part for line in entry.lines for part in _changes(line)) or "nothing changed"
+    reference = f" ({entry.reference})" if entry.reference else ""
+    return f"{cause[0].upper()}{cause[1:]}{door}: {said}{reference}."
 
 
 def _changes(line: Line) -> Iterable[str]:

@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 const history = new Map(); // door -> [{all, refused}], requests per second
 let last = null;
 let shown = null; // id of the account on display
+let ledger = { id: null, entries: [], after: "" };
 let busy = false;
 
 class ApiError extends Error {
@@ -140,15 +141,17 @@ async function find(text) {
   return get(`/v1/accounts/${encodeURIComponent(text)}`);
 }
 
+// Only what is new is read again; the ledger is long.
 async function newest(id) {
-  let entries = [];
-  let after = "";
-  for (let page = 0; page < MOST_PAGES && after !== null; page += 1) {
-    const found = await get(`/v1/accounts/${encodeURIComponent(id)}/entries?limit=${PAGE}&after=${after}`);
-    entries = [...entries, ...found.entries].slice(-NEWEST);
-    after = found.next;
+  if (ledger.id !== id) ledger = { id, entries: [], after: "" };
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const found = await get(`/v1/accounts/${encodeURIComponent(id)}/entries?limit=${PAGE}&after=${ledger.after}`);
+    if (ledger.id !== id || !found.entries.length) break;
+    ledger.after = found.entries.at(-1).id;
+    ledger.entries = [...ledger.entries, ...found.entries].slice(-NEWEST);
+    if (found.next === null) break;
   }
-  return entries.reverse();
+  return [...ledger.entries].reverse();
 }
 
 async function drawAccount(account) {
