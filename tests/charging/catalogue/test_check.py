@@ -1,0 +1,187 @@
+"""Mistakes in a catalogue are all found at once, each with file, line and a hint."""
+
+from pathlib import Path
+
+import pytest
+
+from balances.ledger import Unit
+from balances.price import Step
+from charging.catalogue import CatalogueError, load, parse
+from charging.catalogue.load import SAMPLE
+from charging.catalogue.model import Usage
+from charging.event import ServiceKind
+
+TEXT = (SAMPLE / "catalogue.toml").read_text()
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(CatalogueError) as caught:
+        parse({"c.toml": text.encode()})
+    return [str(problem) for problem in caught.value.problems]
+
+
+def at(old: str, new: str, marker: str | None = None) -> tuple[str, int]:
+    """The sample with one passage changed, and the line of ``marker`` (or the change) in it."""
+    assert TEXT.count(old) >= 1
+    text = TEXT.replace(old, new, 1)
+    return text, text[: text.index(marker or new)].count("\n") + 1
+
+
+MISTAKES = [
+    ('holding = "5 min"', 'hodling = "5 min"', None, "unknown key 'hodling' (did you mean 'holding'?)"),
+    ("[rates.sms]", "[rats.sms]", None, "unknown table 'rats' (did you mean 'rates'?)"),
+    ('validity = "1 h"', 'validity = "1 MB"', None, "validity: '1 MB' is not measured in seconds"),
+    ('quota = "10 MB"', 'quota = "10 min"', None, "quota: '10 min' is not measured in octets"),
+    ('quota = "10 MB"', "quota = 10", None, "Expected `str`, got `int`"),
+    ('quota = "10 MB"', 'quota = "10 kB"', None, "1 <= minimum <= quota <= maximum"),
+    ('empty = "keep"', 'empty = "hold"', None, "Invalid enum value 'hold'"),
+    ('action = "terminate"', 'action = "redirect"', None, "redirect stands with action = 'redirect'"),
+    ('action = "terminate"', 'action = "restrict"', None, "restrict needs filters"),
+    ('price = "0.01 EUR per MB"', 'price = "0.01 USD per MB"', "{ rating_group = 10", "priced in USD, the plan in EUR"),
+    ('price = "0.01 EUR per MB"', 'price = "0.01 EUR"', None, "does not say per how many octets"),
+    ('price = "0.01 EUR per MB"', 'price = "0.01 EUR per min"', None, "not measured in octets"),
+    ('price = "0.01 EUR per MB"', 'price = "0.0000001 EUR per MB"', None, "at most 6 decimals"),
+    ('price = "0.01 EUR per MB"', 'price = "90000 EUR per B"', None, "cannot be counted exactly"),
+    ('blocks = "100 kB"', 'blocks = "0 kB"', None, "a block is at least one"),
+    ('service = "data"', 'service = "dtaa"', None, "no such entry of services: 'dtaa'"),
+    ('    { to = "national", rate', '    { to = "abroad", rate', None, "no such entry of destinations: 'abroad'"),
+    ('national = ["49"]', 'national = ["+49"]', None, "'+49' is no prefix"),
+    ('national = ["49"]', 'national = ["49"]\nberlin = ["49"]', "berlin", "prefix 49 belongs to 'national' already"),
+    ('national = ["49"]', "national = []", None, "has no prefix"),
+    ("    { rating_group = 10,", "    { rating_group = -1,", None, "-1 is no rating group"),
+    ("    { rating_group = 20,", "    { rating_group = 10,", 'group = 10, rate = "data-premium"', "never reached"),
+    ('    { rate = "data-standard" },\n', "", "data = [", "gap: other rating groups have no rate"),
+    ('    { rate = "mms" },', '    { rate = "voice-national" },', None, "is a rate for voice, not for mms"),
+    ('    { rate = "mms" },', '    { rate = "nms" },', None, "no such entry of rates: 'nms' (known: data-premium"),
+    ('currency = "EUR"', 'currency = "euro"', None, "'euro' is no currency"),
+    ('country = "germany"', 'country = "italy"', None, "no such entry of countries: 'italy'"),
+    ('code = "49"', 'code = "+49"', None, "'+49' is no country code"),
+    ('emergency = ["110"', 'emergency = ["sos"', None, "'sos' is no number"),
+    ('pays = ["data-standard"]', 'pays = ["data"]', None, "no such entry of rates: 'data'"),
+    ('pays = ["data-standard"]', 'pays = ["data-standard", "sms"]', None, "counted in the same unit"),
+    ('pays = ["data-standard"]', "pays = []", None, "pays for nothing"),
+    ('amount = "1 GB"', 'amount = "0 GB"', None, "at least one unit"),
+    ('quota = "5 MB"', 'quota = "5 GB"', None, "within minimum and maximum"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "marker", "message"), MISTAKES)
+def test_mistakes_are_named_with_file_and_line(old: str, new: str, marker: str | None, message: str) -> None:
+    text, line = at(old, new, marker)
+    found = problems(text)
+    assert any(problem.startswith(f"c.toml:{line}: ") and message in problem for problem in found), found
+
+
+TIERS = """
+[rates.tiered]
+service = "data"
+tiers = [
+    {{ price = "0.02 EUR per MB"{first} }},
+    {{ price = "0.01 EUR per MB"{last} }},
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "line", "message"),
+    [
+        ("", "", 5, "overlap: this tier has no end"),
+        (', upto = "1 GB"', ', upto = "2 GB"', 6, "gap: nothing is said beyond 2000000000"),
+        (', upto = "0 GB"', "", 5, "ends before it begins"),
+        (', upto = "0.5 B"', "", 5, "no whole number of octets"),
+    ],
+)
+def test_tiers_have_no_gap_and_no_overlap(first: str, last: str, line: int, message: str) -> None:
+    text = TIERS.format(first=first, last=last)
+    found = problems(TEXT + text)
+    where = TEXT.count("\n") + line
+    assert any(problem.startswith(f"c.toml:{where}: ") and message in problem for problem in found), found
+
+
+def test_all_problems_are_said_at_once() -> None:
+    text = (
+        TEXT.replace('"49"]', '"x"]').replace('rate = "mms"', 'rate = "no"').replace('amount = "1 GB"', 'amount = "x"')
+    )
+    assert len(problems(text)) == 3
+
+
+def test_broken_toml_is_a_problem_with_its_line() -> None:
+    assert problems("[plans.x]\ncurrency =\n") == ["c.toml:2: Invalid value (at line 2, column 11)"]
+    assert "c.toml:1" in problems("\ufeff[")[0]
+
+
+def test_an_empty_catalogue_is_refused() -> None:
+    assert problems("") == ["c.toml:1: the catalogue is empty (write at least one plan)"]
+
+
+def test_several_files_are_one_catalogue() -> None:
+    head, tail = TEXT[: TEXT.index("[plans.")], TEXT[TEXT.index("[plans.") :]
+    catalogue = parse({"a.toml": head.encode(), "b.toml": tail.encode()})
+    plan = catalogue.find("prepaid-basic")
+    assert plan is not None
+    assert str(plan.source) == "b.toml:1"
+    rule = plan.rule(Usage(kind=ServiceKind.DATA, rating_group=10))
+    assert rule is not None
+    assert rule.rate.source.file == "a.toml"
+    with pytest.raises(CatalogueError, match=r"b.toml:1: 'prepaid-basic' stands at a.toml:\d+ already"):
+        parse({"a.toml": TEXT.encode(), "b.toml": tail.encode()})
+
+
+def test_a_folder_is_read_whole(tmp_path: Path) -> None:
+    head, tail = TEXT[: TEXT.index("[plans.")], TEXT[TEXT.index("[plans.") :]
+    (tmp_path / "rates.toml").write_text(head)
+    (tmp_path / "plans.toml").write_text(tail)
+    (tmp_path / "notes.txt").write_text("not a catalogue")
+    assert load(tmp_path).plans.keys() == load(SAMPLE / "catalogue.toml").plans.keys() == {"prepaid-basic"}
+    with pytest.raises(OSError, match="nowhere"):
+        load(tmp_path / "nowhere.toml")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CatalogueError, match="empty"):
+        load(tmp_path / "empty")
+
+
+def test_version_follows_the_content() -> None:
+    one, same, other = (parse({"c.toml": text.encode()}) for text in (TEXT, TEXT, TEXT + "\n# more"))
+    assert one.version == same.version != other.version
+
+
+def test_the_sample_says_what_was_promised() -> None:
+    catalogue = load("sample")
+    plan = catalogue.find("prepaid-basic")
+    assert plan is not None
+    assert (plan.currency, plan.country) == ("EUR", "49")
+    groups = {group: plan.rule(Usage(kind=ServiceKind.DATA, rating_group=group)) for group in (10, 20, 99, 7, None)}
+    prices = {group: rule.rate.quote.price for group, rule in groups.items() if rule}
+    assert prices[10] == prices[7] == prices[None]
+    assert prices[10].steps == (Step(None, 100_000, 1_000),)
+    assert prices[20].steps == (Step(None, 100_000, 10_000),)
+    assert prices[99].steps == ()
+    assert catalogue.find("postpaid") is None
+    offer = catalogue.offer("data-1gb")
+    assert offer is not None
+    assert (offer.unit, offer.amount, offer.expires_at(1_000)) == (Unit.OCTETS, 10**9, 30 * 86_400_000 + 1_000)
+    paid = {group for group, rule in groups.items() if rule and "data-1gb" in rule.rate.quote.offers}
+    assert paid == {10, 7, None}
+
+
+def test_longest_prefix_decides() -> None:
+    text = TEXT.replace('national = ["49"]', 'national = ["49"]\nmobile = ["4917", "49151"]\nworld = ["1"]')
+    zone = parse({"c.toml": text.encode()}).destinations.zone
+    assert [zone(number) for number in ("4930", "491701", "491510", "49150", "12", "4", "")] == [
+        "national", "mobile", "mobile", "national", "world", None, None,
+    ]  # fmt: skip
+
+
+def test_sixty_one_blocks_and_fees_are_written_as_people_say_them() -> None:
+    rate = '\n[rates.x]\nservice = "voice"\nprice = "0.06 EUR per min"\nblocks = "60/1"\n'
+    rate += 'setup = "0.05 EUR"\nfree = "30 s"\n'
+    plan = '\n[plans.p]\ncurrency = "EUR"\nvoice = [{ rate = "x" }]\n'
+    found = parse({"c.toml": (TEXT + rate + plan).encode()}).find("p")
+    assert found is not None
+    rule = found.rule(Usage(kind=ServiceKind.VOICE))
+    assert rule is not None
+    price = rule.rate.quote.price
+    assert (price.setup, [(step.upto, step.block, step.amount) for step in price.steps]) == (
+        50_000,
+        [(30, 30, 0), (90, 60, 60_000), (None, 1, 1_000)],
+    )
