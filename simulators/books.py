@@ -69,6 +69,10 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """Micro-units."""
     allowance: int = 0
     """Units taken from allowances."""
+    least: int = 0
+    most: int = 0
+    """What the server may rightly have charged, where it measures time by its own clock and a message was late; the
+    same as ``money`` otherwise, and wider by what was reported but never acknowledged."""
 
 
 class Books:
@@ -78,6 +82,7 @@ class Books:
         self._used: Counter[Item] = Counter()
         self._refunded: set[str] = set()
         self._allowances: set[tuple[str, str]] = set()
+        self._clocks: dict[Item, tuple[int, int]] = {}
         self.uncertain: Counter[Item] = Counter()
         """Reported but never acknowledged."""
         self.sessions: dict[str, Item] = {}
@@ -99,6 +104,10 @@ class Books:
         self.open(item)
         self._used[item] += units
 
+    def clocks(self, item: Item, least: int, most: int) -> None:
+        """The server measured this usage itself, and at its place it may have been anything from least to most."""
+        self._clocks[item] = least, most
+
     def unknown(self, item: Item, units: int) -> None:
         """A report of so many units was never answered."""
         self.open(item)
@@ -113,18 +122,25 @@ class Books:
 
     def spent(self, account: str | None = None, service: str | None = None) -> Spent:
         """Sum over one account or all, one service or all."""
-        money = allowance = 0
-        for item, units in self._used.items():
+        money = allowance = least = most = 0
+        for item in self._used | self.uncertain:
             if account not in (None, item.account) or service not in (None, item.service):
                 continue
             if item.session in self._refunded:
                 continue
-            price = PRICE_LIST[item.tariff]
+            price, units = PRICE_LIST[item.tariff], self._used[item]
             if (item.account, price.allowance) in self._allowances:
                 allowance += units
-            else:
-                money += price.of(units)
-        return Spent(money=money, allowance=allowance)
+                continue
+            low, high = self._clocks.get(item, (units, units))
+            money += price.of(units)
+            least += min(price.of(units), price.of(low))
+            most += (
+                max(price.of(units), price.of(high))
+                if not self.uncertain[item]
+                else price.of(max(units, high) + self.uncertain[item])
+            )
+        return Spent(money=money, allowance=allowance, least=least, most=most)
 
     def by_account(self) -> dict[str, Spent]:
         """Spent per account, of every account that has a session in the books."""
@@ -143,6 +159,7 @@ class Books:
         for books in (self, other):
             merged._used.update(books._used)
             merged.uncertain.update(books.uncertain)
+            merged._clocks.update(books._clocks)
             merged._refunded |= books._refunded
             merged._allowances |= books._allowances
             merged.sessions.update(books.sessions)

@@ -57,9 +57,9 @@ class DiameterClient:
 
     def __init__(self, options: PeerOptions, settings: Settings, outcomes: Outcomes) -> None:
         self.link = FaultyLink(settings, options.identity)
-        self.on_reauthorise: Callable[[str], bool] = lambda session: False
+        self.on_reauthorise: Callable[[str], bool] = lambda _session: False
         """Told the Session-Id of a Re-Auth-Request; True if the session is known and will report."""
-        self.on_abort: Callable[[str], bool] = lambda session: False
+        self.on_abort: Callable[[str], bool] = lambda _session: False
         """Told the Session-Id of an Abort-Session-Request; True if the session is known and will end."""
         self._options, self._settings, self._outcomes = options, settings, outcomes
         self._random = Random(f"{settings.seed}:ids:{options.identity}")
@@ -78,11 +78,11 @@ class DiameterClient:
     def __repr__(self) -> str:
         return f"<DiameterClient {self._options.identity} up={self._up.is_set()} waiting={len(self._waiting)}>"
 
-    async def open(self, timeout: float = 10.0) -> None:
+    async def open(self, patience: float = 10.0) -> None:
         """Connect and exchange capabilities; raises Refused, or TimeoutError when nobody listens."""
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
         up = asyncio.ensure_future(self._up.wait())
-        await asyncio.wait({up, self._keeper}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({up, self._keeper}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
         if self._keeper.done():
             self._keeper.result()
@@ -245,7 +245,7 @@ class DiameterClient:
                 return
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        """The next message; a watchdog request after Tw of silence, and a broken connection after another (RFC 3539)."""
+        """The next message; after Tw of silence a watchdog request, after another a broken connection (RFC 3539)."""
         for silent in (False, True):
             try:
                 head = await asyncio.wait_for(reader.readexactly(4), _TW + self._random.uniform(-2, 2))

@@ -1,4 +1,4 @@
-"""A network that loses, repeats, delays and reorders what it carries, and breaks connections: by seed, hence repeatable.
+"""A network that loses, repeats, delays and reorders messages and breaks connections: by seed, hence repeatable.
 
 The links ask what becomes of each message; what a loss means (a retransmission, and after which timer) is the affair
 of the protocol's client. Each direction is asked on its own: answers get lost as requests do.

@@ -209,8 +209,8 @@ def _micro(cost: grouped.CostInformation | None) -> int | None:
     if cost is None or cost.unit_value is None:
         return None
     power = (cost.unit_value.exponent or 0) + 6
-    digits: int = cost.unit_value.value_digits
+    digits = int(cost.unit_value.value_digits)
     if power >= 0:
-        return digits * 10**power
+        return digits * int(10**power)
     whole, rest = divmod(digits, 10**-power)
     return whole if not rest else None

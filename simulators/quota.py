@@ -54,7 +54,7 @@ class KeyMeter:
         eager: bool = False,
         overuse: bool = False,
     ) -> None:
-        """``rate`` in units per second, traffic from ``window[0]`` to ``window[1]`` ms, asking for ``wanted`` each time.
+        """Units per second, from ``window[0]`` to ``window[1]`` ms, asking for ``wanted`` (0: the server decides).
 
         ``eager``: quota is asked for before there is traffic (a call that rings). With ``overuse`` the traffic does
         not stop at the end of the quota while an answer is awaited.

@@ -176,9 +176,7 @@ class CreditSession:
     def _terminate(self) -> Request:
         self.state = State.CLOSING
         held = [meter for meter in self._meters.values() if not meter.settled or meter.gate is Gate.OPEN]
-        return self._send(
-            RequestType.TERMINATION, tuple(meter.report(Reporting.FINAL, wanted=False) for meter in held)
-        )
+        return self._send(RequestType.TERMINATION, tuple(meter.report(Reporting.FINAL, wanted=False) for meter in held))
 
     def _send(self, kind: RequestType, keys: tuple[KeyReport, ...]) -> Request:
         self._in_flight = Request(

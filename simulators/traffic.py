@@ -1,7 +1,7 @@
 """Open-loop traffic: who starts what at which moment, decided before any answer is known.
 
-Arrivals are a Poisson process. An arrival does not wait for earlier ones to be answered, so a slow server meets the same
-load as a fast one, and delays show up as latency instead of vanishing in a generator that waits.
+Arrivals are a Poisson process. An arrival does not wait for earlier ones to be answered, so a slow server meets the
+same load as a fast one, and delays show up as latency instead of vanishing in a generator that waits.
 """
 
 import asyncio
@@ -99,10 +99,10 @@ class OpenLoop:
             self._tasks.add(task)
             task.add_done_callback(self._done)
 
-    async def finish(self, timeout: float) -> bool:
-        """Wait for what was started; False if something still runs after ``timeout`` seconds, and is ended then."""
+    async def finish(self, patience: float) -> bool:
+        """Wait for what was started; False if something still runs after ``patience`` seconds, and is ended then."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout)
+            await asyncio.wait(self._tasks, timeout=patience)
         left = list(self._tasks)
         for task in left:
             task.cancel()
