@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from charging.event import ChargingEvent, Memory, Outcome, Result
+from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
 from sip_credit.call import Call, Calls, Ending, measure, unpack
 from sip_credit.message import respond
 from sip_credit.observer import Observer, Orphan
@@ -54,7 +54,7 @@ class Engine(Protocol):
         ...
 
     async def recall(self, session: str) -> Memory | None:
-        """What the vault knows of a session; None if it was never heard of."""
+        """What the vault knows of a session; None if it was never heard of. Raises Unavailable."""
         ...
 
 
@@ -229,10 +229,13 @@ class Door:
             Kind.RELEASE: self._release,
         }[report.kind]
         async with self._turns.of(report.session):
-            if report.announced or await self._known(report) is not None:
-                answer = await serve(report)
-            else:
-                answer = Answer(status=481)
+            try:
+                if report.announced or await self._known(report) is not None:
+                    answer = await serve(report)
+                else:
+                    answer = Answer(status=481)
+            except Unavailable:
+                answer = unavailable("unavailable", report.peer.header_prefix, self._settings)
         self._answer(transaction, report.kind, answer)
 
     async def _start(self, report: Report) -> Answer:
@@ -269,9 +272,10 @@ class Door:
     async def _stop(self, report: Report) -> Answer:
         call = await self._known(report)
         spent = measure(call, report.duration_ms, report.at, self._tolerance)
-        self._watch(report, call, spent.difference, spent.seconds)
         outcome = await self._ask(close_event(report, ended(call, Kind.STOP), spent.seconds))
         self._calls.drop(report.session)
+        if outcome.result is Result.OK and not outcome.replayed:
+            self._watch(report, call, spent.difference, spent.seconds)
         if outcome.result is Result.UNKNOWN_SESSION:
             self._orphan(report, call)
         if outcome.result is Result.SESSION_CLOSED and spent.seconds and not outcome.replayed:

@@ -71,14 +71,13 @@ def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Ch
     """Understand an INVITE; an Answer if nobody needs to be asked. ``now`` in milliseconds since 1970."""
     if request.to.tag:
         return Answer(status=481)  # no dialog ever begins here (section 12.2.2)
-    called = clean(request.target.subscriber)
+    target = request.target
+    called = clean(target.subscriber if target.scheme in ("sip", "sips", "tel") else target.text)
     if not called:
         return refusal(Result.UNRATEABLE, peer, settings)
     caller = _caller(request, peer)
     account = request.headers.get(peer.header_prefix + "Account")
     identities = (*_account_identity(account), *_identities(caller))
-    if not identities:
-        return refusal(Result.UNKNOWN_SUBSCRIBER, peer, settings)
     refreshes = _refreshes(request, peer)
     wanted = settings.slice if refreshes else settings.whole_grant
     call = Call(

@@ -10,7 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from sip_credit.door import Door, Engine
 from sip_credit.message import RemoteError, Request, parse, respond
@@ -207,8 +207,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # loops have classes of their own
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         peer = self._server.admit(addr[0])
@@ -251,16 +250,15 @@ class _Connection(asyncio.Protocol):
         self._heard = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         host, port = transport.get_extra_info("peername")[:2]
         self._source = host, port
         peer = self._server.admit(host)
         if peer is None or self._server.full():
-            transport.abort()
+            self._transport.abort()
             return
-        transport.set_write_buffer_limits(high=self._server.settings.max_unsent)
-        self._hop = TcpHop(transport, peer)
+        self._transport.set_write_buffer_limits(high=self._server.settings.max_unsent)
+        self._hop = TcpHop(self._transport, peer)
         self._server.joined(self)
         self._heard = asyncio.get_running_loop().time()
         self._watch()
