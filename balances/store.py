@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from balances import wire
+from balances import books, wire
 from balances.audit import Findings, examine, total
 from balances.keys import META, SHARDS, Keys, identity_name, shard_of
 from balances.ledger import (
@@ -44,7 +44,7 @@ from balances.ledger import (
 from balances.link import Link
 from balances.memory import DAY, RETRY
 from balances.money import LIMIT
-from balances.scripts import script
+from balances.scripts import VERBS, script
 from balances.wire import bounded, pack, text
 
 FORMAT = 1
@@ -82,6 +82,7 @@ class StoreLedger:
         self.link = link
         self.window = window
         self.keys = [Keys(shard) for shard in range(shards)]
+        self.scripts = {verb: script(verb) for verb in VERBS}
 
     def __repr__(self) -> str:
         return f"<StoreLedger of {len(self.keys)} shards on {self.link!r}>"
@@ -112,7 +113,7 @@ class StoreLedger:
             )
 
     async def _run(self, verb: str, keys: Sequence[bytes], *args: bytes | str | int) -> Any:
-        return await self.link.script(script(verb), keys, args)
+        return await self.link.script(self.scripts[verb], keys, args)
 
     async def _do(self, verb: str, keys: Sequence[bytes], about: str, *args: bytes | str | int) -> list[Any]:
         """Run a verb that answers with a word first; an error's word is raised."""
@@ -272,7 +273,7 @@ class StoreLedger:
     async def charge(self, charge: Charge) -> Charged:
         keys, account = self.keys[charge.address.shard], charge.address.account
         reply: bytes = await self.link.script(
-            script("charge"),
+            self.scripts["charge"],
             (
                 keys.account(account),
                 keys.entries(account),
@@ -317,8 +318,8 @@ class StoreLedger:
 
     async def locate(self, session: str) -> Address | None:
         found = await asyncio.gather(*[self.link.call("GET", keys.session(session)) for keys in self.keys])
-        known = ((shard, packed) for shard, packed in enumerate(found) if packed is not None)
-        return next((wire.read_session(shard, session, packed).address for shard, packed in known), None)
+        known = [wire.read_session(shard, session, packed) for shard, packed in enumerate(found) if packed is not None]
+        return books.foremost(known).address if known else None
 
     async def session(self, address: Address, session: str) -> Session | None:
         packed = await self.link.call("GET", self.keys[address.shard].session(session))
