@@ -1,8 +1,6 @@
 """The ledgers under the engine: the specification and the store, and a desk over each."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +10,8 @@ from balances.memory import MemoryLedger
 from balances.scripts import all_scripts
 from balances.store import StoreLedger
 from charging.catalogue import Catalogue, load
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
-from desk import Desk  # noqa: E402
-from servers import valkey  # noqa: E402
+from tests.charging.desk import Desk
+from tests.servers import valkey
 
 
 @pytest.fixture(scope="session")

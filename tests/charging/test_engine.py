@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 
 import pytest
-from desk import CALL, DATA, MAIN, SMS, Desk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from charging.catalogue import Catalogue, parse
 from charging.catalogue.load import SAMPLE
 from charging.event import Action, FinalAction, Phase, Reason, RequestItem, Result, Service, ServiceKind, Unit
 from charging.settings import ChargingSettings
+from tests.charging.desk import CALL, DATA, MAIN, SMS, Desk
 
 MB = 10**6
 OTHER = Identity(type=IdentityType.IMSI, value="262011234567890")

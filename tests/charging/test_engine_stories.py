@@ -1,9 +1,9 @@
 """Whole exchanges, with the money at each step: data, voice and messages against the sample catalogue."""
 
 import pytest
-from desk import CALL, SMS, Desk
 
 from charging.event import Action, FinalAction, Phase, Reason, RequestItem, Result, Unit
+from tests.charging.desk import CALL, SMS, Desk
 
 MB = 10**6
 
