@@ -235,6 +235,11 @@ class SessionBook:
         )
 
 
+def foremost(sessions: list[SessionBook]) -> SessionBook:
+    """Of sessions of one id in several shards: the open one, else one that was, rather than a mere tombstone."""
+    return min(sessions, key=lambda session: (session.void, session.state is not SessionState.OPEN))
+
+
 @dataclass(slots=True)
 class Settlement:
     """How far the settlement of one use has come: money due so far, units nobody has paid for yet."""

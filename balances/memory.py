@@ -411,7 +411,8 @@ class MemoryLedger:
             del shard.due[name]
 
     async def locate(self, session: str) -> Address | None:
-        return next((shard.sessions[session].address for shard in self.shards if session in shard.sessions), None)
+        found = [shard.sessions[session] for shard in self.shards if session in shard.sessions]
+        return books.foremost(found).address if found else None
 
     async def session(self, address: Address, session: str) -> Session | None:
         found = self.shards[address.shard].sessions.get(session)
