@@ -145,9 +145,8 @@ async def demonstrate(settings: Settings, sip_rate: float, keep: bool, console: 
         status: int | None = None
         try:
             ports = await server.start()
-            console.print(
-                f"server ready after {time.monotonic() - began:.1f} s: {json.dumps(msgspec.to_builtins(ports))}"
-            )
+            doors = f"Diameter {ports.diameter}, SIP {ports.sip}, HTTP {ports.http}"
+            console.print(f"server ready after {time.monotonic() - began:.1f} s: {doors}", highlight=False)
             verdict = await _run(settings, sip_rate, ports, console)
             _print(verdict, console)
             if keep:

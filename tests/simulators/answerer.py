@@ -1,4 +1,4 @@
-"""A charging server of a few lines that answers what it is told to: for the clients' state machines, not for charging."""
+"""A charging server of a few lines that answers what it is told to: it exercises clients and charges nothing."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from typing import Any
 
 from diameter.message import Message
 from diameter.message.avp import grouped
+
 from simulators.credit import SUCCESS, Answer, KeyGrant, Request, RequestType
 
 GRANT = 1_000

@@ -3,6 +3,7 @@ import time
 from random import Random
 
 import pytest
+
 from simulators.traffic import Arrival, OpenLoop, arrivals, make_subscribers
 
 SUBSCRIBERS = make_subscribers(5)
@@ -58,7 +59,12 @@ async def test_stopping_ends_the_arrivals_and_finishing_ends_what_hangs():
         await asyncio.sleep(3600)
 
     loop = OpenLoop(hang)
-    schedule = iter([Arrival(at=0.0, kind="data", subscriber=SUBSCRIBERS[0]), Arrival(at=99.0, kind="data", subscriber=SUBSCRIBERS[0])])
+    schedule = iter(
+        [
+            Arrival(at=0.0, kind="data", subscriber=SUBSCRIBERS[0]),
+            Arrival(at=99.0, kind="data", subscriber=SUBSCRIBERS[0]),
+        ]
+    )
     running = asyncio.create_task(loop.run(schedule))
     await asyncio.sleep(0.02)
     loop.stop()
