@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from network import DIAMETER, HTTP, SIP, Network
-from programs import Program, wait_until
+
+from tests.interop.network import DIAMETER, HTTP, SIP, Network
+from tests.interop.programs import Program, wait_until
 
 ROOT = Path(__file__).parents[2]
 ORIGIN_HOST = "ocs.example.net"
 ORIGIN_REALM = "example.net"
+SLICE = 10
+"""Seconds of a SIP call reserved at once, so that a test sees a second slice soon."""
 
 
 class Daemon:
     """``ocs serve`` with the sample catalogue on a network of its own; data outlive ``stop`` and ``start``."""
 
-    def __init__(self, network: Network, directory: Path, **settings: str) -> None:
+    def __init__(self, network: Network, directory: Path) -> None:
         self._directory = directory
         self._environment = {
             "OCS_DAEMON__DIRECTORY": str(directory / "var"),
@@ -28,9 +31,9 @@ class Daemon:
             "OCS_DIAMETER__ORIGIN_REALM": ORIGIN_REALM,
             "OCS_SIP_CREDIT__HOST": network.server,
             "OCS_SIP_CREDIT__PORT": str(SIP),
+            "OCS_SIP_CREDIT__SLICE": str(SLICE),
             "OCS_HTTP__HOST": network.server,
             "OCS_HTTP__PORT": str(HTTP),
-            **settings,
         }
         self.address = network.server
         self._api = httpx.Client(base_url=f"http://{network.server}:{HTTP}", timeout=10, trust_env=False)

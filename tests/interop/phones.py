@@ -1,13 +1,17 @@
 """Two phones played by SIPp."""
 
+import itertools
 from pathlib import Path
 
-from network import SIP, Network
-from programs import Program
+from tests.interop.network import SIP, Network
+from tests.interop.programs import Program
 
 SCENARIOS = Path(__file__).parent / "sipp"
 LONGEST = 45
 """Seconds after which a phone gives up; it then exits with an error."""
+
+
+_count = itertools.count(1)
 
 
 class Phones:
@@ -17,7 +21,6 @@ class Phones:
         self._network = network
         self._directory = directory
         self._running: list[Program] = []
-        self._count = 0
 
     def callee(self, scenario: str) -> Program:
         """Let the callee wait for one call."""
@@ -31,8 +34,7 @@ class Phones:
         return self._phone(scenario, self._network.caller, *keys, "-d", str(round(talk * 1000)))
 
     def _phone(self, scenario: str, address: str, *options: str) -> Program:
-        self._count += 1
-        name = f"{self._count}-{scenario}"
+        name = f"{next(_count)}-{scenario}"
         command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", address, "-p", str(SIP), "-m", "1"]
         command += ["-nostdin", "-timeout", str(LONGEST), "-timeout_error", "-cid_str", f"{name}-%p@%s"]
         command += ["-trace_err", "-error_file", str(self._directory / f"{name}.errors")]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -73,12 +74,8 @@ class Program:
         """End it, by force if it does not listen; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(with_signal)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # and whatever it left behind
-        except ProcessLookupError:
-            pass
         return self.process.wait(PATIENCE)
