@@ -50,6 +50,8 @@ ATTEMPTS = 4
 EMERGENCY_GRANT = 3_600
 """Seconds granted at once to an emergency call where the catalogue knows no voice service."""
 
+EMERGENCY = "emergency call: free and always allowed"
+
 
 class Note(Record, frozen=True, kw_only=True):
     """What this engine remembers of a session: a convenience, since the ledger can always tell."""
@@ -116,6 +118,8 @@ class Engine:
 
         With ``plan`` and no identity: by that plan, on no account. Nothing is reserved or debited.
         """
+        if self._is_emergency(event):
+            return Explanation(result=Result.OK, reason=EMERGENCY, catalogue=self.catalogue.version)
         account = None if plan and not event.identities else await self._read(event)
         if account is None and not plan:
             return Explanation(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
@@ -273,7 +277,7 @@ class Engine:
                     key=item.key, unit=item.unit or Unit.SECONDS, granted=granted, validity=validity if wants else 0
                 )
             )
-        return Outcome(result=Result.OK, items=tuple(items), reason="emergency call")
+        return Outcome(result=Result.OK, items=tuple(items), reason=EMERGENCY)
 
     async def _refund(self, event: ChargingEvent) -> Outcome:
         known = await self._subscribers.find(event.identities)
@@ -346,6 +350,8 @@ class Engine:
         )
 
     async def _enquire(self, event: ChargingEvent) -> Outcome:
+        if self._is_emergency(event):
+            return Outcome(result=Result.OK, reason=EMERGENCY)
         known = await self._subscribers.find(event.identities)
         if known is None:
             return self._nobody(event)

@@ -1,0 +1,82 @@
+"""docs/tariffs.md says only what is so: its examples are a catalogue, its prices are charged, its errors are said."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from balances.ledger import NewAccount, Unit
+from balances.memory import MemoryLedger
+from balances.money import parse_amount
+from charging.catalogue import Catalogue, CatalogueError, parse
+from charging.catalogue.quantities import quantity
+from charging.event import Action, Phase, RequestItem, Result, Service, ServiceKind
+from tests.charging.desk import MAIN, NOON, Desk
+
+PAGE = (Path(__file__).parents[2] / "docs" / "tariffs.md").read_text()
+FENCES = re.findall(r"```(\w+(?: \w+)?)\n(.*?)```", PAGE, re.DOTALL)
+GOOD = "\n".join(text for kind, text in FENCES if kind == "toml")
+MISTAKE = next(text for kind, text in FENCES if kind == "toml mistake")
+SAID = [text.splitlines() for kind, text in FENCES if kind == "text"]
+ROWS = re.findall(r"^\| ((?:data|voice|sms) \S+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def page() -> Catalogue:
+    return parse({"page.toml": GOOD.encode()})
+
+
+def asked(use: str, units: str) -> tuple[Service, RequestItem]:
+    kind, _, what = use.partition(" ")
+    if kind == "data":
+        group, _, service_id = what.partition("/")
+        number = int(service_id) if service_id else None
+        item = RequestItem(key="k", rating_group=int(group), service_id=number, wanted=quantity(units, Unit.OCTETS))
+        return Service(kind=ServiceKind.DATA), item
+    unit = Unit.SECONDS if kind == "voice" else Unit.EVENTS
+    return Service(kind=ServiceKind(kind), called=what), RequestItem(key="k", wanted=quantity(units, unit))
+
+
+@pytest.mark.parametrize(("use", "units", "cost"), ROWS)
+async def test_prices_of_the_page_are_charged(page: Catalogue, use: str, units: str, cost: str) -> None:
+    desk = Desk(MemoryLedger(), page)
+    new = NewAccount(id="alice", plan="starter", currency="EUR", credit_limit=10**9, identities=(MAIN,))
+    await desk.ledger.open_account(new, NOON)
+    service, item = asked(use, units)
+    enquired = await desk.ask(Action.PRICE_ENQUIRY, item, service=service, session="p")
+    debited = await desk.ask(Action.DEBIT, item, service=service, session="d")
+    used = RequestItem(key="k", rating_group=item.rating_group, service_id=item.service_id, used=item.wanted or 0)
+    opened = await desk.say(Phase.OPEN, service=service)
+    if opened.result is Result.OK:
+        report = await desk.say(Phase.UPDATE, used, service=service)
+        spent = report.spent
+    if cost == "unrateable":
+        assert (debited.result, enquired.result) == (Result.UNRATEABLE, Result.UNRATEABLE)
+    elif cost == "free":
+        assert (enquired.result, debited.result) == (Result.OK, Result.OK)
+        assert (enquired.spent, debited.spent, spent) == (0, 0, 0)
+    else:
+        due = parse_amount(cost)
+        assert (enquired.spent, debited.spent, spent) == (due, due, due)
+
+
+def test_there_are_prices_to_test() -> None:
+    assert len(ROWS) == 16
+
+
+def test_offers_of_the_page(page: Catalogue) -> None:
+    minutes = page.offer("weekend-minutes")
+    assert minutes is not None
+    assert (minutes.unit, minutes.amount, minutes.priority) == (Unit.SECONDS, 6_000, 50)
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(CatalogueError) as caught:
+        parse({"page.toml": GOOD.encode(), "mistake.toml": text.encode()})
+    return str(caught.value).splitlines()
+
+
+def test_mistakes_are_said_as_printed() -> None:
+    first, then = SAID
+    assert mistakes(MISTAKE) == first
+    assert mistakes(MISTAKE.replace("prize", "price")) == then
