@@ -258,7 +258,8 @@ class Engine:
         if event.phase in (Phase.OPEN, Phase.EVENT):
             if not self._is_emergency(event):
                 return None
-            self._sessions.put(event.session, Note(address=None, kind=ServiceKind.VOICE))
+            if self._sessions.get(event.session) is None:
+                self._sessions.put(event.session, Note(address=None, kind=ServiceKind.VOICE))
             return self._emergency_outcome(event)
         note = self._sessions.get(event.session)
         opened_here = note is not None and note.address is None

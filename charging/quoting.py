@@ -51,7 +51,7 @@ class Quoter:
         self.zone, self.number = self._zone(event.service)
 
     def _zone(self, service: Service | None) -> tuple[str | None, str]:
-        if service is None:
+        if service is None or service.kind is ServiceKind.DATA:
             return None, ""
         other = service.calling if service.incoming else service.called
         number = normalise(other, self.plan.country if self.plan else "")
@@ -175,16 +175,21 @@ def _least(quoted: Quoted) -> int:
 
 
 def _capped(units: int, unit: Unit, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> int:
-    largest = {
-        Unit.OCTETS: settings.largest_octets,
-        Unit.SECONDS: settings.largest_seconds,
-        Unit.EVENTS: settings.largest_events,
-        Unit.MONEY: LIMIT - 1,
-    }[unit]
+    if units <= 0:
+        return 0
+    largest = _largest(unit, settings)
     if units > largest:
         observer.report_capped(event.door, event.session, unit, units)
         return largest
-    return max(0, units)
+    return units
+
+
+def _largest(unit: Unit, settings: ChargingSettings) -> int:
+    if unit is Unit.OCTETS:
+        return settings.largest_octets
+    if unit is Unit.SECONDS:
+        return settings.largest_seconds
+    return settings.largest_events if unit is Unit.EVENTS else LIMIT - 1
 
 
 class Lifetime(Record, frozen=True, kw_only=True):

@@ -342,6 +342,17 @@ async def test_emergency_session_does_not_make_other_calls_free(desk: Desk) -> N
     assert (await desk.ask(Action.DEBIT, wants("m"), service=sms, session="m")).result is Result.NO_CREDIT
 
 
+async def test_emergency_call_under_the_id_of_a_running_session_leaves_that_alone(desk: Desk) -> None:
+    alice = await desk.open(balance="1.00")
+    await desk.say(Phase.OPEN, wants("v", wanted=60), service=CALL)
+    assert (
+        await desk.say(Phase.OPEN, wants("v"), service=Service(kind=ServiceKind.VOICE, called="112"))
+    ).result is Result.OK
+    closed = await desk.say(Phase.CLOSE, wants("v", used=60, wanted=None), service=None)
+    assert closed.spent == 60_000
+    assert await desk.money(alice) == (940_000, 0)
+
+
 async def test_running_call_cannot_turn_into_an_emergency_call(desk: Desk) -> None:
     alice = await desk.open(balance="1.00")
     await desk.say(Phase.OPEN, wants("v", wanted=60), service=CALL)
