@@ -125,7 +125,8 @@ async def _body(request: Request, kind: Any, largest: int) -> Any:
         if len(octets) > largest:
             raise Problem(Kind.BODY_TOO_LARGE, f"At most {largest} octets are read.", headers={"Connection": "close"})
     try:
-        return msgspec.json.decode(octets, type=kind)
+        parsed = msgspec.json.decode(octets)
+        return msgspec.convert(parsed, kind)
     except msgspec.ValidationError as error:
         fault = fault_in_body(error)
         raise Problem(Kind.INVALID_REQUEST, fault.detail, errors=(fault,)) from None

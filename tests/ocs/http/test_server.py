@@ -1,0 +1,88 @@
+"""The application on a real socket."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from http_desk import Desk
+
+from balances.memory import MemoryLedger
+from ocs.http.server import HttpServer
+
+
+def listening() -> socket.socket:
+    one = socket.socket()
+    one.bind(("127.0.0.1", 0))
+    one.listen()
+    return one
+
+
+@asynccontextmanager
+async def served(desk: Desk) -> AsyncIterator[tuple[HttpServer, int]]:
+    bound = listening()
+    server = HttpServer(desk.app)
+    await server.start(bound)
+    try:
+        yield server, bound.getsockname()[1]
+    finally:
+        await server.stop()
+
+
+async def test_served_on_a_socket_that_was_bound_before(quick: Desk) -> None:
+    async with served(quick) as (_, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        await client.post(
+            "/v1/accounts", json={"id": "a", "plan": "prepaid-basic", "currency": "EUR", "identities": []}
+        )
+        path = "/v1/accounts/a/topups"
+        first = await client.post(path, json={"amount": "1"}, headers={"Idempotency-Key": "k"})
+        again = await client.post(path, json={"amount": "1"}, headers={"Idempotency-Key": "k"})
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.content == again.content
+        assert "server" not in first.headers
+
+
+async def test_a_session_id_with_a_slash_survives_the_way(quick: Desk) -> None:
+    async with served(quick) as (_, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        answer = await client.get("/v1/sessions/a%2Fb@c")
+        assert answer.status_code == 404
+        assert "'a/b@c'" in answer.json()["detail"]
+
+
+async def test_the_end_waits_for_open_requests() -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryLedger):
+        async def probe(self) -> None:
+            entered.set()
+            await leave.wait()
+
+    async with served(Desk(Slow())) as (server, port), httpx.AsyncClient() as client:
+        asking = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/readyz"))
+        await entered.wait()
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0.05)
+        leave.set()
+        assert (await asking).status_code == 200
+        await asyncio.wait_for(stopping, 5)
+
+
+async def test_too_large_and_broken_requests_disturb_nobody(quick: Desk) -> None:
+    async with served(quick) as (_, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        headers = {"Content-Type": "application/json"}
+        assert (await client.post("/v1/accounts", content=b" " * 1_000_000, headers=headers)).status_code == 413
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x00\x01 nonsense\r\n\r\n")
+        await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /v1/accounts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 100\r\n\r\n{"id": "half"'
+        )
+        await writer.drain()
+        writer.close()
+        assert (await client.get("/v1/accounts")).json()["accounts"] == []
+        assert (await client.get("/readyz")).status_code == 200
