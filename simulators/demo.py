@@ -22,7 +22,7 @@ import msgspec
 from rich.console import Console
 
 from simulators.api import Api, ApiError, euros, micro
-from simulators.books import Books
+from simulators.books import Books, Service
 from simulators.display import comparison_table, latency_table, print_events, show_live
 from simulators.mno import Mno
 from simulators.reconcile import Comparison, compare, prepare
@@ -202,9 +202,9 @@ async def _run(settings: Settings, sip_rate: float, ports: Ports, console: Conso
     audit = await api.audit()
     console.print(latency_table(core_outcomes, f"mobile core: {runs[0].started} started"))
     console.print(latency_table(sip_outcomes, f"SIP proxy: {runs[1].started} calls"))
-    balanced = (
-        all(run.finished for run in runs) and comparison.agrees and not comparison.strange and bool(audit["balanced"])
-    )
+    spent = len(comparison.services) == len(Service) and all(line.charged > 0 for line in comparison.services)
+    ended = all(run.finished for run in runs)
+    balanced = ended and spent and comparison.agrees and not comparison.strange and bool(audit["balanced"])
     return Verdict(
         balanced=balanced,
         seconds=0.0,

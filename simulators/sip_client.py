@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from random import Random
+from typing import cast
 
 import msgspec
 
@@ -75,8 +76,7 @@ class SipClient(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
         self.host, self.port = transport.get_extra_info("sockname")[:2]
 
     def error_received(self, _exc: Exception) -> None:
