@@ -20,14 +20,14 @@ MAX_DEPTH: Final = 12
 class Group:
     """A view on the AVPs inside a grouped AVP (or, as Message, inside a message)."""
 
-    __slots__ = ("_buffer", "_depth", "_groups", "index")
+    __slots__ = ("_depth", "_groups", "buffer", "index")
 
     index: Index
     """AVP key to the position, or the list of positions, of its occurrences."""
 
     def __init__(self, buffer: bytes, depth: int) -> None:
         """An empty view; ``walk`` fills the index."""
-        self._buffer = buffer
+        self.buffer = buffer
         self._depth = depth
         self._groups: dict[int, Group] | None = None
         self.index = {}
@@ -46,8 +46,8 @@ class Group:
         if position.__class__ is list:
             position = position[0]
         if avp.type is GROUPED:
-            return self._group(avp, cast("int", position))
-        return avp.decode(self._buffer, cast("int", position))
+            return self.at(avp, cast("int", position))
+        return avp.decode(self.buffer, cast("int", position))
 
     @overload
     def all(self, avp: GroupedAvp) -> "list[Group]": ...
@@ -59,8 +59,8 @@ class Group:
         """The values of all AVPs of this kind, in their order."""
         positions = self.positions(avp.key)
         if avp.type is GROUPED:
-            return [self._group(avp, position) for position in positions]
-        return [avp.decode(self._buffer, position) for position in positions]
+            return [self.at(avp, position) for position in positions]
+        return [avp.decode(self.buffer, position) for position in positions]
 
     @overload
     def require(self, avp: GroupedAvp) -> "Group": ...
@@ -77,7 +77,7 @@ class Group:
 
     def raw(self, avp: Avp[Any]) -> list[bytes]:
         """All AVPs of this kind as complete octets, padded: to be echoed, or shown in a Failed-AVP."""
-        return [cut(self._buffer, position) for position in self.positions(avp.key)]
+        return [cut(self.buffer, position) for position in self.positions(avp.key)]
 
     def positions(self, key: int) -> list[int]:
         """Where the AVPs of this key begin."""
@@ -88,16 +88,17 @@ class Group:
 
     def octets(self, position: int) -> bytes:
         """The complete AVP at a position of the index."""
-        return cut(self._buffer, position)
+        return cut(self.buffer, position)
 
     def flags(self, position: int) -> int:
         """The AVP flags at a position of the index."""
-        return self._buffer[position + 4]
+        return self.buffer[position + 4]
 
     def __contains__(self, avp: Avp[Any]) -> bool:
         return avp.key in self.index
 
-    def _group(self, avp: Avp[Any], position: int) -> "Group":
+    def at(self, avp: Avp[Any], position: int) -> "Group":
+        """The view on the group at a position of the index; indexed the first time."""
         groups = self._groups
         if groups is None:
             groups = self._groups = {}
@@ -105,11 +106,11 @@ class Group:
             return known
         if self._depth >= MAX_DEPTH:
             raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} is nested too deep", avp.example())
-        word = int.from_bytes(self._buffer[position + 4 : position + 8], "big")
+        word = int.from_bytes(self.buffer[position + 4 : position + 8], "big")
         start = position + (12 if word & 0x80000000 else 8)
-        group = Group(self._buffer, self._depth + 1)
+        group = Group(self.buffer, self._depth + 1)
         try:
-            walk(self._buffer, start, position + (word & 0xFFFFFF), group.index)
+            walk(self.buffer, start, position + (word & 0xFFFFFF), group.index)
         except RemoteError as error:
             raise inside(avp, error) from None
         groups[position] = group
@@ -154,7 +155,7 @@ class Message(Group):
         return self.flags_octet & Flag.RETRANSMITTED != 0
 
     def __bytes__(self) -> bytes:
-        return self._buffer
+        return self.buffer
 
     def __repr__(self) -> str:
         kind = "request" if self.is_request else "answer"

@@ -1,0 +1,90 @@
+"""Settings of the Diameter door, ``[diameter]`` in config.toml."""
+
+import ipaddress
+
+import msgspec
+
+
+class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times in seconds, sizes in octets."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; ``0.0.0.0`` or ``::`` for all."""
+
+    port: int = 3868
+    """TCP port (RFC 6733 section 11.4); 0 means any free one."""
+
+    origin_host: str = "ocs.example.net"
+    """Our Diameter identity. All workers and nodes of one charging server share it."""
+
+    origin_realm: str = "example.net"
+    """Our realm; requests to other realms are refused with 3003."""
+
+    served_realms: tuple[str, ...] = ()
+    """Further realms whose requests are ours (a gateway may address its own realm); ``*`` means any."""
+
+    product_name: str = "ocs"
+    """Product-Name in the capabilities exchange."""
+
+    vendor_specific_application: bool = True
+    """Also advertise application 4 inside Vendor-Specific-Application-Id; some old peers look only there, and some
+    refuse to see the application twice."""
+
+    allowed_addresses: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks peers may connect from; others are closed at once. Diameter has no password: keep it narrow."""
+
+    allowed_peers: tuple[str, ...] = ("*",)
+    """Patterns of Origin-Host (``*.epc.example.net``) accepted in the capabilities exchange; others get 3010."""
+
+    lenient_peers: tuple[str, ...] = ()
+    """Patterns of the Origin-Host of peers whose unknown mandatory AVPs are ignored instead of refused with 5001."""
+
+    watchdog: float = 30.0
+    """Tw of RFC 3539: seconds of silence before a Device-Watchdog-Request; at least 6, with a jitter of 2."""
+
+    capabilities_timeout: float = 10.0
+    """How long a new connection may take to introduce itself."""
+
+    disconnect_timeout: float = 5.0
+    """How long we wait for the answer to our Disconnect-Peer-Request, and for requests in flight when we drain."""
+
+    request_deadline: float = 2.0
+    """A request not answered by then is answered 3004. Well under the clients' own timers: there are gateways that
+    fail on answers later than 3 s."""
+
+    own_request_timeout: float = 5.0
+    """How long we wait for the answer to a request of our own."""
+
+    max_in_flight: int = 4096
+    """Requests in work in this worker; beyond it they are answered 3004 at once."""
+
+    max_in_flight_per_peer: int = 2048
+    """The same for one peer."""
+
+    max_connections: int = 1024
+    """Open connections of this worker; beyond it new ones are closed."""
+
+    max_message_size: int = 65536
+    """A longer message is answered 5015 and its connection closed."""
+
+    max_output: int = 4 * 1024 * 1024
+    """Answers a peer has not read yet; a peer slower than that is disconnected."""
+
+    def __post_init__(self) -> None:
+        for network in self.allowed_addresses:
+            ipaddress.ip_network(network)
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port {self.port} is none")
+        if self.watchdog < 6:
+            raise ValueError("watchdog must be at least 6 seconds (RFC 3539 section 3.4.1)")
+        if not 1024 <= self.max_message_size <= 0xFFFFFC:
+            raise ValueError("max_message_size must be between 1024 and 16777212")
+        for name in ("capabilities_timeout", "disconnect_timeout", "request_deadline", "own_request_timeout"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
+        for name in ("max_in_flight", "max_in_flight_per_peer", "max_connections", "max_output"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("origin_host", "origin_realm"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must not be empty")

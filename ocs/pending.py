@@ -1,0 +1,210 @@
+"""Requests in work: one at a time per session, one run per request however often it comes, none unanswered.
+
+The queue knows nothing of sockets: it is given requests with a way to answer them, and a handler.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from ocs.diameter import avps
+from ocs.diameter.answer import TOO_BUSY, UNABLE_TO_COMPLY, Answer, refusal
+from ocs.diameter.errors import RemoteError
+from ocs.diameter.message import Message
+from ocs.diameter.observer import DiameterObserver
+
+log = structlog.get_logger("ocs.diameter")
+
+
+class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sent a request: the peer of the connection, which is not the Origin-Host if an agent is between."""
+
+    host: str
+    realm: str
+    address: str
+    """``ip:port`` of the connection's other end."""
+
+
+Handler = Callable[[Message, PeerInfo], Awaitable[Answer]]
+"""Decides a valid credit-control request. May raise RemoteError; anything else it raises is answered 5012."""
+
+RequestKey = tuple[str, int | None, int | None, int | None]
+"""Session-Id, CC-Sub-Session-Id, CC-Request-Type, CC-Request-Number: what identifies a CCR (RFC 8506 section 8.2)."""
+
+
+class Inbox:
+    """Where requests come from: their peer, and how an answer goes back to it."""
+
+    info: PeerInfo
+    in_flight: int = 0
+
+    def answer(self, request: Message, answer: Answer) -> None:
+        """Send the answer, if the connection is still there."""
+        raise NotImplementedError
+
+
+class _Waiter:
+    """One copy of a request, waiting for the answer until its deadline."""
+
+    __slots__ = ("arrived", "inbox", "request", "work")
+
+    def __init__(self, inbox: Inbox, request: Message, arrived: float, work: "_Work") -> None:
+        self.arrived = arrived
+        self.work: _Work | None = work
+        self.inbox: Inbox | None = inbox
+        self.request: Message | None = request
+
+
+class _Work:
+    """One request, whichever its copies."""
+
+    __slots__ = ("inbox", "key", "request", "started", "waiters")
+
+    def __init__(self, key: RequestKey, inbox: Inbox, request: Message) -> None:
+        self.key = key
+        self.inbox = inbox
+        self.request = request
+        self.started = False
+        self.waiters: list[_Waiter] = []
+
+
+REQUEST_TYPES = {1: "initial", 2: "update", 3: "termination", 4: "event"}
+
+
+class PendingRequests:
+    """``deadline`` in seconds: a copy not answered by then gets 3004, while the work itself goes on."""
+
+    def __init__(self, handler: Handler, observer: DiameterObserver, deadline: float) -> None:
+        self._handler = handler
+        self._observer = observer
+        self._deadline = deadline
+        self._works: dict[RequestKey, _Work] = {}
+        self._sessions: dict[str, deque[_Work]] = {}
+        self._waiting: deque[_Waiter] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    async def idle(self) -> None:
+        """Return when nothing is in work."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Give up what is in work; a client repeats what it got no answer to."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def submit(self, inbox: Inbox, request: Message) -> None:
+        """Take a valid request into work, or attach a copy to the work it is a copy of."""
+        loop = asyncio.get_running_loop()
+        key = request_key(request)
+        work = self._works.get(key)
+        if work is not None:
+            self._observer.duplicate()
+        else:
+            work = self._works[key] = _Work(key, inbox, request)
+            inbox.in_flight += 1
+            self._idle.clear()
+        waiter = _Waiter(inbox, request, loop.time(), work)
+        work.waiters.append(waiter)
+        self._waiting.append(waiter)
+        if self._timer is None:
+            self._timer = loop.call_later(self._deadline, self._expire)
+        if not work.started:
+            self._queue(work)
+
+    def _queue(self, work: _Work) -> None:
+        queue = self._sessions.get(work.key[0])
+        if queue is None:
+            self._sessions[work.key[0]] = deque((work,))
+            self._start(work)
+        elif work not in queue:
+            queue.append(work)
+
+    def _start(self, work: _Work) -> None:
+        work.started = True
+        task = asyncio.get_running_loop().create_task(self._run(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, work: _Work) -> None:
+        try:
+            answer = await self._handler(work.request, work.inbox.info)
+        except RemoteError as error:
+            answer = refusal(error)
+        except asyncio.CancelledError:
+            self._finish(work, TOO_BUSY)
+            raise
+        except Exception:
+            log.exception("request failed", session=work.key[0], peer=work.inbox.info.host)
+            answer = UNABLE_TO_COMPLY
+        self._finish(work, answer)
+
+    def _finish(self, work: _Work, answer: Answer) -> None:
+        self._forget(work)
+        for waiter in work.waiters:
+            self._answer(waiter, answer)
+        queue = self._sessions[work.key[0]]
+        queue.popleft()
+        while queue and not queue[0].waiters:
+            # All its copies were told 3004 while it stood in line: it has not happened.
+            self._forget(queue.popleft())
+        if queue:
+            self._start(queue[0])
+        else:
+            del self._sessions[work.key[0]]
+
+    def _forget(self, work: _Work) -> None:
+        del self._works[work.key]
+        work.inbox.in_flight -= 1
+        if not self._works:
+            self._idle.set()
+
+    def _answer(self, waiter: _Waiter, answer: Answer) -> None:
+        request, inbox = waiter.request, waiter.inbox
+        if request is None or inbox is None:
+            return
+        # It stays in line until its deadline: let it hold nothing meanwhile.
+        waiter.work = waiter.request = waiter.inbox = None
+        seconds = asyncio.get_running_loop().time() - waiter.arrived
+        kind = REQUEST_TYPES.get(request.get(avps.CC_REQUEST_TYPE) or 0, "unknown")
+        self._observer.request_answered(kind, answer.result_code, seconds)
+        try:
+            inbox.answer(request, answer)
+        except Exception:
+            log.exception("answer failed", peer=inbox.info.host)
+
+    def _expire(self) -> None:
+        """Answer 3004 to the copies whose deadline has passed. They stand in order of their arrival."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._waiting:
+            waiter = self._waiting[0]
+            if waiter.work is not None:
+                due = waiter.arrived + self._deadline
+                if due > now:
+                    self._timer = loop.call_at(due, self._expire)
+                    return
+                waiter.work.waiters.remove(waiter)
+                self._answer(waiter, TOO_BUSY)
+            self._waiting.popleft()
+
+
+def request_key(request: Message) -> RequestKey:
+    """The identity of a credit-control request."""
+    return (
+        request.get(avps.SESSION_ID) or "",
+        request.get(avps.CC_SUB_SESSION_ID),
+        request.get(avps.CC_REQUEST_TYPE),
+        request.get(avps.CC_REQUEST_NUMBER),
+    )

@@ -1,0 +1,280 @@
+"""The Diameter door: listens, knows its peers, checks requests and hands the good ones to a handler.
+
+::
+
+    server = DiameterServer(settings, handler, observer)
+    await server.start()            # or start(sock) with a socket that listens already
+    ...
+    await server.drain()            # finish what is in work, say goodbye, close
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from random import Random, SystemRandom
+
+import msgspec
+import structlog
+
+from ocs.connection import Connection, PeerUnreachable
+from ocs.diameter import avps
+from ocs.diameter.answer import TOO_BUSY, Answer, Identity, refusal
+from ocs.diameter.capabilities import Capabilities
+from ocs.diameter.codes import (
+    CREDIT_CONTROL_APPLICATION,
+    RELAY_APPLICATION,
+    DisconnectCause,
+    ResultCode,
+)
+from ocs.diameter.errors import RemoteError
+from ocs.diameter.message import Message
+from ocs.diameter.observer import DiameterObserver, NullObserver
+from ocs.diameter.peer import Peer
+from ocs.diameter.routing import Destinations
+from ocs.diameter.settings import DiameterSettings
+from ocs.diameter.validate import Unknown, check_request
+from ocs.pending import Handler, PeerInfo, PendingRequests
+
+__all__ = ["DiameterServer", "Handler", "PeerInfo", "PeerStatus", "PeerUnreachable"]
+
+log = structlog.get_logger("ocs.diameter")
+
+_DISTRUSTED_LIMIT = 1000
+
+
+class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as the API shows it; ``open_seconds`` since the capabilities exchange."""
+
+    host: str
+    realm: str
+    address: str
+    state: str
+    open_seconds: float
+    requests: int
+    answers: int
+    in_flight: int
+
+
+class DiameterServer:
+    """See the module. ``random`` feeds watchdog jitter and identifiers."""
+
+    def __init__(
+        self,
+        settings: DiameterSettings,
+        handler: Handler,
+        observer: DiameterObserver | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.observer = observer or NullObserver()
+        self.identity = Identity.of(settings.origin_host, settings.origin_realm)
+        self._random = random or SystemRandom()
+        self._destinations = Destinations(settings)
+        self._networks = tuple(ipaddress.ip_network(network) for network in settings.allowed_addresses)
+        self._pending = PendingRequests(handler, self.observer, settings.request_deadline)
+        self._connections: set[Connection] = set()
+        self._open: dict[str, Connection] = {}
+        self._distrusted: set[str] = set()
+        self._listener: asyncio.Server | None = None
+        self._draining = False
+        self._lonely = asyncio.Event()
+        self._lonely.set()
+
+    def __repr__(self) -> str:
+        return f"<diameter server {self.settings.origin_host}: {len(self._open)} peers, {len(self._pending)} in work>"
+
+    # ---- life
+
+    async def start(self, sock: socket.socket | None = None) -> None:
+        """Listen, on ``sock`` or on the address in the settings."""
+        loop = asyncio.get_running_loop()
+        if sock is not None:
+            self._listener = await loop.create_server(lambda: Connection(self), sock=sock)
+        else:
+            self._listener = await loop.create_server(lambda: Connection(self), self.settings.host, self.settings.port)
+
+    @property
+    def port(self) -> int:
+        """The port we listen on."""
+        if self._listener is None:
+            raise RuntimeError("the server is not started")
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
+
+    async def drain(self) -> None:
+        """Accept nothing new (3004), finish what is in work, say goodbye to every peer (REBOOTING), close."""
+        self._draining = True
+        if self._listener is not None:
+            self._listener.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._pending.idle(), self.settings.disconnect_timeout)
+        for connection in tuple(self._connections):
+            connection.disconnect(DisconnectCause.REBOOTING)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._lonely.wait(), self.settings.disconnect_timeout + 1)
+        await self.close()
+
+    async def close(self) -> None:
+        """Close at once."""
+        self._draining = True
+        if self._listener is not None:
+            self._listener.close()
+        self._pending.close()
+        for connection in tuple(self._connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    # ---- peers
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """All connections, by host."""
+        now = asyncio.get_running_loop().time()
+        return tuple(
+            PeerStatus(
+                host=connection.info.host,
+                realm=connection.info.realm,
+                address=connection.info.address,
+                state=connection.peer.state.value,
+                open_seconds=0.0 if connection.opened_at is None else now - connection.opened_at,
+                requests=connection.requests,
+                answers=connection.answers,
+                in_flight=connection.in_flight,
+            )
+            for connection in sorted(self._connections, key=lambda connection: connection.info.host)
+        )
+
+    def welcome(self, connection: Connection, remote: str, local: str) -> Peer:
+        """A new connection: its state machine, closed if the connection is not wanted."""
+        peer = Peer(self.settings, self.identity, local.partition("%")[0], self._admit, self._random)
+        if self._draining or len(self._connections) >= self.settings.max_connections or not self._is_allowed(remote):
+            log.warning("connection refused", address=connection.info.address)
+            self.observer.protocol_error("connection-refused")
+            return peer
+        self._connections.add(connection)
+        self._lonely.clear()
+        peer.accepted(asyncio.get_running_loop().time())
+        return peer
+
+    def _is_allowed(self, remote: str) -> bool:
+        try:
+            address = ipaddress.ip_address(remote.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+    def _admit(self, capabilities: Capabilities) -> None:
+        """Refuse strangers, and a second connection under one identity (RFC 6733 section 5.6: R-Reject)."""
+        host = capabilities.host.lower()
+        if not _matches(host, self.settings.allowed_peers):
+            raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not known here")
+        known = self._open.get(host)
+        if known is not None:
+            # It may be gone without a word: find out before its watchdog would.
+            known.probe()
+            raise RemoteError(ResultCode.UNABLE_TO_COMPLY, f"{capabilities.host} is connected already")
+
+    def opened(self, connection: Connection) -> None:
+        """Capabilities are exchanged."""
+        host = connection.info.host
+        self._open[host.lower()] = connection
+        if _matches(host.lower(), self.settings.lenient_peers):
+            connection.unknown = Unknown.IGNORE
+        if host.lower() in self._distrusted:
+            self._distrusted.discard(host.lower())
+            connection.peer.reopened(asyncio.get_running_loop().time())
+        self.observer.peer_up(host)
+        log.info("peer open", peer=host, address=connection.info.address)
+
+    def closed(self, connection: Connection, reason: str) -> None:
+        """The peer's state machine has ended."""
+        host = connection.info.host
+        if self._open.get(host.lower()) is connection:
+            del self._open[host.lower()]
+            self.observer.peer_down(host)
+            if reason == "watchdog" and len(self._distrusted) < _DISTRUSTED_LIMIT:
+                self._distrusted.add(host.lower())
+        if reason not in ("goodbye", "stopped", "disconnected"):
+            self.observer.protocol_error(reason.split()[0])
+            log.warning("peer closed", peer=host, address=connection.info.address, reason=reason)
+
+    def farewell(self, connection: Connection) -> None:
+        """The transport is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._lonely.set()
+
+    # ---- requests
+
+    def receive(self, connection: Connection, request: Message) -> None:
+        """Check a request and take it into work, or refuse it at once."""
+        self.observer.request_received()
+        try:
+            self._destinations.check(request)
+            check_request(request, connection.unknown)
+        except RemoteError as error:
+            self.observer.protocol_error(str(error.result_code))
+            self._refuse(connection, request, refusal(error))
+            return
+        if (
+            self._draining
+            or len(self._pending) >= self.settings.max_in_flight
+            or connection.in_flight >= self.settings.max_in_flight_per_peer
+        ):
+            self._refuse(connection, request, TOO_BUSY)
+            return
+        self._pending.submit(connection, request)
+
+    def _refuse(self, connection: Connection, request: Message, answer: Answer) -> None:
+        self.observer.request_answered("unknown", answer.result_code, 0.0)
+        connection.answer(request, answer)
+
+    async def send(
+        self,
+        host: str,
+        realm: str,
+        command: int,
+        parts: Iterable[bytes],
+        application: int = CREDIT_CONTROL_APPLICATION,
+    ) -> Message:
+        """Send a request of ours towards ``host`` and return the answer; raises PeerUnreachable.
+
+        ``parts`` are the request's complete AVPs, Destination-Host and -Realm among them. Goes to the peer of that
+        name, else to an agent: a peer that relays, first one of that realm.
+        """
+        connection = self._route(host, realm)
+        if connection is None:
+            raise PeerUnreachable(f"no peer leads to {host}")
+        return await connection.ask(command, application, tuple(parts))
+
+    def _route(self, host: str, realm: str) -> Connection | None:
+        direct = self._open.get(host.lower())
+        if direct is not None and direct.peer.is_usable:
+            return direct
+        agents = [connection for connection in self._open.values() if connection.peer.is_usable and _relays(connection)]
+        agents.sort(key=lambda connection: connection.info.realm.lower() != realm.lower())
+        return agents[0] if agents else None
+
+
+def own_parts(identity: Identity, session: str, host: str, realm: str) -> tuple[bytes, ...]:
+    """The AVPs with which RAR and ASR begin, in the grammar's order."""
+    return (
+        avps.SESSION_ID.encode(session),
+        identity.encoded,
+        avps.DESTINATION_REALM.encode(realm),
+        avps.DESTINATION_HOST.encode(host),
+        avps.AUTH_APPLICATION_ID.encode(CREDIT_CONTROL_APPLICATION),
+    )
+
+
+def _relays(connection: Connection) -> bool:
+    capabilities = connection.peer.capabilities
+    return capabilities is not None and RELAY_APPLICATION in capabilities.applications
+
+
+def _matches(host: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
