@@ -105,9 +105,8 @@ class Journal:
             await asyncio.to_thread(self._append, entries)
             for entry in entries:
                 self._positions[entry.shard] = max(self._positions[entry.shard], _position(entry.id))
-            await self._acknowledge({entry.shard for entry in entries})
-            for entry in entries:
                 self.observer.journalled(entry)
+            await self._acknowledge({entry.shard for entry in entries})
         if len(entries) < BATCH:
             self.observer.journal_lag(0.0, 0)
         return len(entries)

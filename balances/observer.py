@@ -21,11 +21,11 @@ class Observer(Protocol):
         ...
 
     def reaper_lag(self, seconds: float) -> None:
-        """How late the reaper is: time since its last completed round."""
+        """How late the reaper is: seconds since its last completed round."""
         ...
 
     def journal_lag(self, seconds: float, entries: int) -> None:
-        """Age of the oldest entry that is not journalled yet, and how many entries the outbox keeps."""
+        """Age of the oldest entry that is not journalled yet, and how many wait (at least, where there are many)."""
         ...
 
     def journalled(self, entry: Entry) -> None:

@@ -1,0 +1,148 @@
+"""``ocs account``: open, look at, top up, correct, suspend."""
+
+import uuid
+from typing import Any
+
+import click
+from rich.console import Group
+
+from ocs.cli.client import Session, json_option, show, table
+
+_key = click.option("--key", help="Idempotency-Key: the same key again does nothing twice. Default: a new one.")
+
+
+@click.group()
+def account() -> None:
+    """Accounts: who pays, and what they have."""
+
+
+@account.command()
+@click.argument("id")
+@click.option("--plan", default="prepaid-basic", show_default=True, help="A plan of the catalogue.")
+@click.option("--currency", default="EUR", show_default=True)
+@click.option("--credit-limit", default="0", show_default=True, help="What may be spent beyond the balance.")
+@click.option("--identity", "identities", multiple=True, metavar="TYPE:VALUE", help="e164, imsi, sip, nai, private.")
+@click.option("--parent", help="The account in whose shard it lives.")
+@json_option
+@click.pass_obj
+def create(
+    session: Session, /, id: str, plan: str, currency: str, credit_limit: str, identities: tuple[str, ...], **rest: Any
+) -> None:
+    """Open an account."""
+    named = []
+    for identity in identities:
+        kind, separator, value = identity.partition(":")
+        if not separator:
+            raise click.BadParameter(f"{identity!r} is not TYPE:VALUE", param_hint="--identity")
+        named.append({"type": kind, "value": value})
+    body = {"id": id, "plan": plan, "currency": currency, "credit_limit": credit_limit, "identities": named}
+    if rest["parent"]:
+        body["parent"] = rest["parent"]
+    show(session.call("POST", "v1", "accounts", body=body), rest["as_json"], _one)
+
+
+@account.command("show")
+@click.argument("id")
+@json_option
+@click.pass_obj
+def show_one(session: Session, id: str, as_json: bool) -> None:
+    """Show an account, by its id or by an identity (e164:491701234567)."""
+    kind, separator, _ = id.partition(":")
+    if separator and kind in ("e164", "imsi", "sip", "nai", "private"):
+        found = session.call("GET", "v1", "accounts", query={"identity": id})["accounts"]
+        if found:
+            show(found[0], as_json, _one)
+            return
+    show(session.call("GET", "v1", "accounts", id), as_json, _one)
+
+
+@account.command("list")
+@click.option("--after", default="", help="Begin after this id.")
+@click.option("--limit", default=100, show_default=True)
+@json_option
+@click.pass_obj
+def list_all(session: Session, after: str, limit: int, as_json: bool) -> None:
+    """List accounts in the order of their ids."""
+    page = session.call("GET", "v1", "accounts", query={"after": after, "limit": limit})
+    columns = ("id", "status", "plan", ">balance", ">reserved", ">available", "")
+    show(
+        page,
+        as_json,
+        lambda data: table(
+            columns,
+            ((one["id"], one["status"], one["plan"], *_amounts(one), one["currency"]) for one in data["accounts"]),
+        ),
+    )
+    if page["next"] and not as_json:
+        click.echo(f"more: --after {page['next']}", err=True)
+
+
+@account.command()
+@click.argument("id")
+@click.argument("amount")
+@click.option("--reference", default="", help="What the ledger entry says.")
+@_key
+@json_option
+@click.pass_obj
+def topup(session: Session, id: str, amount: str, reference: str, key: str | None, as_json: bool) -> None:
+    """Put money into an account."""
+    body = {"amount": amount, "reference": reference or "ocs account topup"}
+    _move(session, id, "topups", body, key, as_json)
+
+
+@account.command(context_settings={"ignore_unknown_options": True})
+@click.argument("id")
+@click.argument("amount")
+@click.option("--reason", required=True, help="Why; it stays in the ledger.")
+@_key
+@json_option
+@click.pass_obj
+def adjust(session: Session, id: str, amount: str, reason: str, key: str | None, as_json: bool) -> None:
+    """Correct a balance; the amount may be below zero."""
+    _move(session, id, "adjustments", {"amount": amount, "reason": reason}, key, as_json)
+
+
+@account.command()
+@click.argument("id")
+@click.option("--status", default="suspended", type=click.Choice(["suspended", "active", "closed"]), show_default=True)
+@json_option
+@click.pass_obj
+def suspend(session: Session, id: str, status: str, as_json: bool) -> None:
+    """Suspend an account: nothing is granted to it any more. ``--status active`` takes it back."""
+    show(session.call("PATCH", "v1", "accounts", id, body={"status": status}), as_json, _one)
+
+
+def _move(session: Session, id: str, kind: str, body: object, key: str | None, as_json: bool) -> None:
+    key = key or f"cli-{uuid.uuid4()}"
+    click.echo(f"Idempotency-Key: {key}", err=True)
+    done = session.call("POST", "v1", "accounts", id, kind, body=body, key=key)
+    show(done, as_json, lambda data: f"{data['account']}: {data['amount']} (entry {data['entry']})")
+
+
+def _amounts(one: Any) -> tuple[str, ...]:
+    return tuple(one["money"][name] for name in ("balance", "reserved", "available"))
+
+
+def _one(data: Any) -> object:
+    """An account for people."""
+    currency = data["currency"]
+    facts = table(
+        ("", ""),
+        [
+            ("status", data["status"]),
+            ("plan", data["plan"]),
+            ("identities", "\n".join(f"{one['type']}:{one['value']}" for one in data["identities"])),
+            *((name, f"{data['money'][name]} {currency}") for name in ("balance", "reserved", "available", "overrun")),
+            ("credit limit", f"{data['credit_limit']} {currency}"),
+        ],
+        title=data["id"],
+    )
+    facts.show_header = False
+    parts: list[object] = [facts]
+    if data["buckets"]:
+        names = ("offer", "unit", "initial", "remaining", "reserved", "expires_at")
+        parts.append(table(names, ([one[name] for name in names] for one in data["buckets"]), title="buckets"))
+    if data["sessions"]:
+        live = ("id", "door", "reserved", "spent", "deadline")
+        parts.append(table(live, ([one[name] for name in live] for one in data["sessions"]), title="open sessions"))
+    return Group(*parts)  # type: ignore[arg-type]

@@ -1,0 +1,205 @@
+"""The daemon, top to bottom: store, ledger, catalogue, engine, HTTP, reaper, journal, doors; then serve, then drain."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import ocs
+from balances.embedded import EmbeddedStore, StoreFailed
+from balances.journal import Journal
+from balances.ledger import Unavailable
+from balances.reaper import Reaper
+from balances.settings import EMBEDDED, BalancesSettings
+from balances.store import StoreRefused
+from balances.target import BadUrl, Target, parse_target
+from charging.catalogue import CatalogueError
+from ocs.abort import aborter
+from ocs.config import Config
+from ocs.directory import Directory
+from ocs.doors import Charging, Doors, wall_clock
+from ocs.http.app import create_app
+from ocs.http.books import Books
+from ocs.http.house import House
+from ocs.http.server import HttpServer
+from ocs.metrics import Metrics
+from ocs.observers import VaultObserver
+from ocs.sample import open_sample_accounts
+from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
+from ocs.workers import WorkerFailed, Workers
+
+log = logging.getLogger(__name__)
+
+CANNOT_START = (
+    BadUrl,
+    CannotListen,
+    CatalogueError,
+    OSError,
+    StoreFailed,
+    StoreRefused,
+    Unavailable,
+    WorkerFailed,
+)
+"""What a start may end with; the message says what to change."""
+
+FORCED = 130
+"""Exit code after a second signal."""
+
+
+class Daemon:
+    """One charging server. ``run`` returns when it has drained after SIGTERM or SIGINT; raises CANNOT_START."""
+
+    def __init__(self, config: Config, directory: Directory, *, sample: bool = False) -> None:
+        self.config = config
+        self.sample = sample
+        self.directory = directory
+        self.metrics = Metrics(ocs.__version__)
+        self._store: EmbeddedStore | None = None
+        self._doors: Doors | Workers | None = None
+        self._state = "starting"
+        self._end = asyncio.Event()
+
+    async def run(self) -> None:
+        """Everything is closed in the reverse of the order in which it was opened. The directory is held by then."""
+        config = self.config
+        self._catch_signals()
+        async with AsyncExitStack() as stack:
+            sockets = bind_doors(config, config.daemon.workers)
+            for one in sockets:
+                stack.callback(one.close)
+            http_socket = bind_tcp(config.http.host, config.http.port)
+            target = await self._open_store(stack)
+            charging = await Charging.open(config, target, self.metrics, "ocs")
+            stack.push_async_callback(charging.close)
+            if self.sample and self._store and await open_sample_accounts(charging.ledger, wall_clock):
+                log.info("opened the sample accounts")
+            self._start_chores(stack, charging)
+            await self._open_http(stack, charging, http_socket)
+            await self._open_doors(stack, charging, target, sockets)
+            self.directory.publish(
+                diameter=sockets[0].diameter_port, sip=sockets[0].sip_port, http=port_of(http_socket)
+            )
+            stack.callback(self.directory.withdraw)
+            self._state = "ready"
+            log.info(
+                "ready: diameter %d, sip %d, http %d",
+                *(sockets[0].diameter_port, sockets[0].sip_port, port_of(http_socket)),
+            )
+            await self._end.wait()
+            log.info("draining")
+            self._state = "draining"
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        """The first signal drains; the second ends the process, and the store with it, there and then."""
+        if not self._end.is_set():
+            self._end.set()
+            return
+        if self._store and self._store.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._store.pid, signal.SIGTERM)
+        self.directory.withdraw()
+        os._exit(FORCED)
+
+    async def _open_store(self, stack: AsyncExitStack) -> Target:
+        balances = self.config.balances
+        if balances.url != EMBEDDED:
+            return store_target(balances)
+        self._store = EmbeddedStore(self.directory.path / "store", fsync=balances.fsync)
+        await self._store.start()
+        stack.push_async_callback(self._store.stop)
+        return parse_target(self._store.url)
+
+    def _start_chores(self, stack: AsyncExitStack, charging: Charging) -> None:
+        """The reaper and the journal."""
+        balances, observer = self.config.balances, VaultObserver(self.metrics)
+        reaper = Reaper(
+            charging.ledger,
+            wall_clock,
+            interval=balances.reaper_interval,
+            batch=balances.reaper_batch,
+            observer=observer,
+        )
+        _run_beside(stack, reaper.run(), "reaper")
+        if balances.journal:
+            journal = Journal(
+                charging.link,
+                charging.ledger.keys,
+                self.directory.path / "journal",
+                file_size=balances.journal_file_size,
+                keep=balances.outbox_entries,
+                observer=observer,
+            )
+            _run_beside(stack, journal.run(), "journal")
+
+    async def _open_http(self, stack: AsyncExitStack, charging: Charging, listening: socket) -> None:
+        books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
+        house = House(
+            ledger=charging.ledger,
+            engine=charging.engine,
+            settings=self.config.http,
+            metrics=self.metrics,
+            books=books,
+            abort=aborter(charging.ledger, wall_clock),
+            clock=wall_clock,
+            readiness=self._readiness,
+            version=ocs.__version__,
+        )
+        server = HttpServer(create_app(house))
+        await server.start(listening)
+        stack.push_async_callback(server.stop)
+        _run_beside(stack, books.run(), "books")
+
+    async def _open_doors(
+        self, stack: AsyncExitStack, charging: Charging, target: Target, sockets: list[DoorSockets]
+    ) -> None:
+        if self.config.daemon.workers > 1:
+            self._doors = workers = Workers(self.config, target, sockets)
+            stack.push_async_callback(workers.drain)
+            await workers.start()
+            return
+        self._doors = doors = Doors(self.config, charging, self.metrics)
+        await doors.start(sockets[0])
+        stack.push_async_callback(self._drain, doors)
+
+    async def _drain(self, doors: Doors) -> None:
+        try:
+            async with asyncio.timeout(self.config.daemon.drain):
+                await doors.drain()
+        except TimeoutError:
+            log.warning("requests are left unanswered after %g s of draining", self.config.daemon.drain)
+
+    def _readiness(self) -> Sequence[str]:
+        """Why no traffic should come; the store is asked elsewhere."""
+        reasons = [] if self._state == "ready" else [self._state]
+        if isinstance(self._doors, Workers) and self._doors.missing:
+            reasons.append(f"{self._doors.missing} workers are being started")
+        return reasons
+
+
+def store_target(balances: BalancesSettings) -> Target:
+    """The store the settings name, with its password; raises BadUrl, OSError for the password's file."""
+    password = ""
+    if balances.password_file:
+        password = Path(balances.password_file).read_text().split("\n", 1)[0].strip()
+    return parse_target(balances.url, password)
+
+
+def _run_beside(stack: AsyncExitStack, chore: Coroutine[Any, Any, None], name: str) -> None:
+    """Run something until the stack is closed."""
+    task = asyncio.create_task(chore, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)

@@ -1,0 +1,88 @@
+"""What charges: the engine over the ledger over one link to the store, and both doors before it.
+
+Nothing in here is kept that matters, so any number of processes may run it beside each other.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from balances.link import Link
+from balances.scripts import all_scripts
+from balances.store import StoreLedger
+from balances.target import Target
+from charging.catalogue import load
+from charging.engine import Engine
+from ocs.config import Config
+from ocs.credit_control.answer import FailureHandling
+from ocs.credit_control.handler import CreditControl
+from ocs.diameter.answer import Answer
+from ocs.diameter.message import Message
+from ocs.metrics import Metrics
+from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
+from ocs.server import DiameterServer, PeerInfo
+from ocs.sockets import DoorSockets
+from sip_credit.server import SipServer
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charging:
+    """One process's way to the money."""
+
+    link: Link
+    ledger: StoreLedger
+    engine: Engine
+
+    @classmethod
+    async def open(cls, config: Config, target: Target, metrics: Metrics, name: str) -> "Charging":
+        """Read the catalogue, connect, check the store; raises CatalogueError, StoreRefused, Unavailable, OSError."""
+        catalogue = load(config.charging.catalogue)
+        link = Link(
+            target,
+            scripts=all_scripts(),
+            name=name,
+            timeout=config.balances.timeout,
+            limit=config.balances.in_flight,
+            observer=VaultObserver(metrics),
+        )
+        await link.open()
+        try:
+            ledger = StoreLedger(link)
+            await ledger.prepare()
+        except BaseException:
+            await link.close()
+            raise
+        engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics))
+        return cls(link=link, ledger=ledger, engine=engine)
+
+    async def close(self) -> None:
+        await self.link.close()
+
+
+class Doors:
+    """Both doors of one process, over sockets that are bound already."""
+
+    def __init__(self, config: Config, charging: Charging, metrics: Metrics) -> None:
+        self._charging = charging
+        credit_control = CreditControl(charging.engine, FailureHandling())
+
+        async def answer(request: Message, _: PeerInfo) -> Answer:
+            return await credit_control(request)
+
+        self.diameter = DiameterServer(config.diameter, answer, DiameterDoor(metrics))
+        self.sip = SipServer(
+            config.sip_credit, charging.engine, SipDoor(metrics), wall_clock, ready=lambda: charging.link.connected
+        )
+
+    async def start(self, sockets: DoorSockets) -> None:
+        await self.diameter.start(sockets.diameter)
+        await self.sip.start(sockets.sip_udp, sockets.sip_tcp)
+
+    async def drain(self) -> None:
+        """Accept nothing new, tell the peers, finish what is in flight, close."""
+        await asyncio.gather(self.diameter.drain(), self.sip.drain())

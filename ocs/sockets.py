@@ -1,0 +1,96 @@
+"""The listening sockets of the doors, bound before anything serves, so that they can be handed to workers."""
+
+import socket
+from dataclasses import dataclass
+
+from ocs.config import Config
+
+
+class CannotListen(Exception):
+    """An address is in use or not ours; the message says which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorSockets:
+    """What one process needs to serve both doors."""
+
+    diameter: socket.socket
+    sip_udp: socket.socket
+    sip_tcp: socket.socket
+
+    def all(self) -> tuple[socket.socket, ...]:
+        return self.diameter, self.sip_udp, self.sip_tcp
+
+    def close(self) -> None:
+        for one in self.all():
+            one.close()
+
+    @property
+    def diameter_port(self) -> int:
+        return port_of(self.diameter)
+
+    @property
+    def sip_port(self) -> int:
+        return port_of(self.sip_udp)
+
+    @classmethod
+    def of_descriptors(cls, descriptors: list[int]) -> "DoorSockets":
+        """The sockets a worker inherits, in the order of ``all``."""
+        diameter, sip_udp, sip_tcp = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        return cls(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp)
+
+
+def port_of(bound: socket.socket) -> int:
+    return int(bound.getsockname()[1])
+
+
+def bind_tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; ``shared``: others may listen on the same address beside it. Raises CannotListen."""
+    return _bind(socket.SOCK_STREAM, host, port, shared)
+
+
+def bind_doors(config: Config, count: int) -> list[DoorSockets]:
+    """``count`` sets of sockets on the same addresses, among which the kernel divides traffic; raises CannotListen."""
+    shared = count > 1
+    sets: list[DoorSockets] = []
+    diameter_port, sip_port = config.diameter.port, config.sip_credit.port
+    for _ in range(count):
+        diameter = bind_tcp(config.diameter.host, diameter_port, shared=shared)
+        sip_udp, sip_tcp = _bind_sip(config.sip_credit.host, sip_port, shared)
+        sets.append(DoorSockets(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp))
+        diameter_port, sip_port = port_of(diameter), port_of(sip_udp)
+    return sets
+
+
+def _bind_sip(host: str, port: int, shared: bool) -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP on the same port; where any port will do, one that is free for both."""
+    for attempt in range(20):
+        udp = _bind(socket.SOCK_DGRAM, host, port, shared)
+        try:
+            return udp, _bind(socket.SOCK_STREAM, host, port_of(udp), shared)
+        except CannotListen:
+            udp.close()
+            if port or attempt == 19:
+                raise
+    raise AssertionError
+
+
+def _bind(kind: socket.SocketKind, host: str, port: int, shared: bool) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, kind)
+    except OSError as error:
+        raise CannotListen(f"{host}:{port}: {error.strerror}") from None
+    try:
+        if kind is socket.SOCK_STREAM:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(address)
+        if kind is socket.SOCK_STREAM:
+            bound.listen(1024)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise CannotListen(f"{host}:{port} ({kind.name.removeprefix('SOCK_').lower()}): {error.strerror}") from None
+    return bound
