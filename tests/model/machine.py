@@ -1,0 +1,307 @@
+"""A hypothesis state machine that does the same to both ledgers and looks for a difference after each step."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from balances import wire
+from balances.ledger import (
+    AccountChange,
+    Address,
+    Charge,
+    Empty,
+    Entry,
+    Gift,
+    Identity,
+    IdentityType,
+    Lapse,
+    Ledger,
+    LedgerError,
+    Movement,
+    NewAccount,
+    Phase,
+    Quote,
+    Receipt,
+    Refund,
+    SessionState,
+    Status,
+    Unit,
+    Use,
+)
+from balances.link import Link, Script
+from balances.memory import MemoryLedger
+from balances.money import LIMIT
+from balances.price import FREE, Price, Step
+from balances.scripts import all_scripts
+from balances.store import StoreLedger
+
+SHARDS = 2
+ACCOUNTS = ("ann", "bob", "cat")
+SESSIONS = ("s1", "s2", "s3")
+QUOTES = (
+    Quote(price=Price(0, (Step(None, 1, 3),)), offers=("big", "small"), terms=b"plain"),
+    Quote(price=Price(7, (Step(20, 10, 25), Step(None, 4, 5, 2, 1))), offers=("small",), terms=b"steps"),
+    Quote(price=Price(0, (Step(None, 30, 100, 7, 6),)), terms=b"coarse"),
+    Quote(price=FREE, offers=("big",), terms=b"free"),
+    Quote(price=Price(0, (Step(None, 1, LIMIT // 50),)), terms=b"dear"),
+)
+
+amounts = st.one_of(st.integers(0, 40), st.integers(0, 400))
+uses = st.builds(
+    Use,
+    key=st.sampled_from(["k1", "k2"]),
+    unit=st.just(Unit.OCTETS),
+    used=amounts,
+    total=st.one_of(st.none(), st.none(), amounts),
+    wanted=st.one_of(amounts, st.just(0), st.sampled_from([LIMIT - 1, LIMIT])),
+    least=st.sampled_from([1, 1, 5, 400]),
+    quote=st.one_of(st.none(), st.sampled_from(QUOTES[:4]), st.sampled_from(QUOTES)),
+    denied=st.sampled_from([None, None, None, None, "barred"]),
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """``url`` and ``spoil`` are set by the test: where the store is, and what to break in its charge script."""
+
+    url: str
+    spoil: Callable[[str], str] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.memory = MemoryLedger(SHARDS)
+        self.store = self.runner.run(self._connect())
+        self.now = 1000
+        self.operations = 0
+        self.versions: dict[str, int] = {}
+        self.last: Charge | None = None
+
+    async def _connect(self) -> StoreLedger:
+        self.link = Link(self.url, scripts=all_scripts())
+        await self.link.open()
+        await self.link.call("FLUSHALL")
+        store = StoreLedger(self.link, SHARDS)
+        await store.prepare()
+        for verb in ("charge", "expire") if self.spoil else ():
+            store.scripts[verb] = Script(verb, self.spoil(store.scripts[verb].text))
+        return store
+
+    def teardown(self) -> None:
+        self.runner.run(self.link.close())
+        self.runner.close()
+
+    def same(self, verb: Callable[[Ledger], Coroutine[Any, Any, Any]]) -> Any:
+        """Do it to both; the outcomes must be equal, errors included. Entry ids are each ledger's own."""
+        outcomes = []
+        for ledger in (self.memory, self.store):
+            try:
+                outcome = self.runner.run(verb(ledger))
+            except LedgerError as refusal:
+                outcome = type(refusal)
+            if isinstance(outcome, Receipt):
+                outcome = msgspec.structs.replace(outcome, entry="")
+            outcomes.append(outcome)
+        assert outcomes[0] == outcomes[1]
+        return outcomes[0]
+
+    def address(self, account: str) -> Address:
+        address = self.runner.run(self.memory.address(account))
+        assert address is not None
+        return address
+
+    def operation(self, fresh: bool) -> str:
+        self.operations += fresh
+        return f"o{self.operations}"
+
+    @initialize(money=amounts)
+    def two_accounts(self, money: int) -> None:
+        self.open("ann", 0, None)
+        self.open("bob", 30, "ann")
+        self.move("ann", money + 100, True)
+
+    @rule(account=st.sampled_from(ACCOUNTS), limit=st.sampled_from([0, 50]), parent=st.sampled_from([None, "ann"]))
+    def open(self, account: str, limit: int, parent: str | None) -> None:
+        identities = (Identity(type=IdentityType.E164, value=account[0]),)
+        new = NewAccount(id=account, plan="p", currency="EUR", credit_limit=limit, identities=identities, parent=parent)
+        self.same(lambda ledger: ledger.open_account(new, self.now))
+        self.versions.setdefault(account, 1)
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS[:2]),
+        status=st.sampled_from([None, Status.ACTIVE, Status.ACTIVE, Status.ACTIVE, Status.SUSPENDED]),
+        limit=st.sampled_from([None, 0, 50]),
+    )
+    def change(self, account: str, status: Status | None, limit: int | None) -> None:
+        change = AccountChange(status=status, credit_limit=limit)
+        self.same(lambda ledger: ledger.change_account(self.address(account), change, self.now))
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS[:2]),
+        amount=st.one_of(st.integers(1, 500), st.integers(-50, 0), st.just(LIMIT - 1)),
+        fresh=st.sampled_from([True, True, False]),
+    )
+    def move(self, account: str, amount: int, fresh: bool) -> None:
+        movement = Movement(
+            address=self.address(account), operation=self.operation(fresh), amount=amount, cause="c", now=self.now
+        )
+        self.same(lambda ledger: ledger.move(movement))
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS[:2]),
+        offer=st.sampled_from(["big", "small"]),
+        amount=st.integers(1, 60),
+        priority=st.integers(1, 2),
+        life=st.one_of(st.none(), st.integers(1, 100)),
+        fresh=st.sampled_from([True, True, False]),
+    )
+    def give(self, account: str, offer: str, amount: int, priority: int, life: int | None, fresh: bool) -> None:
+        gift = Gift(
+            address=self.address(account),
+            operation=self.operation(fresh),
+            offer=offer,
+            unit=Unit.OCTETS,
+            amount=amount,
+            priority=priority,
+            expires_at=None if life is None else self.now + life,
+            now=self.now,
+        )
+        self.same(lambda ledger: ledger.give(gift))
+
+    def send(self, phase: Phase, session: str, uses: Sequence[Use], life: int = 50, **rest: Any) -> None:
+        account = rest.pop("account", "ann")
+        current = rest.pop("current", True)
+        address = self.address(account)
+        charge = Charge(
+            address=address,
+            version=self.runner.run(self.memory.account(address)).version + (not current),
+            session=session,
+            operation=self.operation(True),
+            fingerprint=self.operations,
+            phase=phase,
+            door="test",
+            now=self.now,
+            deadline=self.now + life,
+            uses=tuple(uses),
+            **rest,
+        )
+        self.last = charge
+        self.same(lambda ledger: ledger.charge(charge))
+
+    @rule(
+        account=st.sampled_from(["ann", "ann", "ann", "bob"]),
+        session=st.sampled_from(SESSIONS),
+        phase=st.sampled_from([Phase.OPEN, Phase.UPDATE, Phase.CLOSE, Phase.EVENT]),
+        life=st.integers(1, 60),
+        uses=st.lists(uses, max_size=3),
+        lapse=st.sampled_from(Lapse),
+        empty=st.sampled_from(Empty),
+        context=st.sampled_from([None, b"ctx"]),
+        current=st.sampled_from([True] * 9 + [False]),
+    )
+    def anything(self, phase: Phase, session: str, uses: list[Use], **rest: Any) -> None:
+        self.send(phase, session, uses, **rest)
+
+    @rule(
+        session=st.sampled_from(SESSIONS[:2]),
+        life=st.integers(1, 60),
+        wanted=st.integers(1, 60),
+        quote=st.sampled_from(QUOTES),
+        lapse=st.sampled_from(Lapse),
+    )
+    def begin(self, session: str, life: int, wanted: int, quote: Quote, lapse: Lapse) -> None:
+        use = Use(key="k1", unit=Unit.OCTETS, wanted=wanted, quote=quote)
+        self.send(Phase.OPEN, session, [use], life, lapse=lapse)
+
+    @rule(
+        session=st.sampled_from(SESSIONS[:2]),
+        phase=st.sampled_from([Phase.UPDATE, Phase.UPDATE, Phase.CLOSE]),
+        used=st.integers(0, 60),
+        wanted=st.integers(0, 60),
+        quote=st.one_of(st.none(), st.sampled_from(QUOTES)),
+        lapse=st.sampled_from(Lapse),
+    )
+    def report(self, session: str, phase: Phase, used: int, wanted: int, quote: Quote | None, lapse: Lapse) -> None:
+        use = Use(key="k1", unit=Unit.OCTETS, used=used, wanted=wanted, quote=quote)
+        self.send(phase, session, [use], lapse=lapse)
+
+    @rule()
+    def open_overtaken_by_close(self) -> None:
+        session = f"late{self.operations}"
+        use = Use(key="k1", unit=Unit.OCTETS, wanted=1, quote=QUOTES[0])
+        for phase in (Phase.CLOSE, Phase.OPEN, Phase.OPEN, Phase.CLOSE):
+            self.send(phase, session, [use])
+
+    @rule(later=st.integers(1, 80))
+    def wait(self, later: int) -> None:
+        self.now += later
+
+    @precondition(lambda self: self.last is not None)
+    @rule(other=st.booleans())
+    def repeat(self, other: bool) -> None:
+        assert self.last is not None
+        repeated = msgspec.structs.replace(self.last, fingerprint=self.last.fingerprint + other)
+        self.same(lambda ledger: ledger.charge(repeated))
+
+    @rule(
+        account=st.sampled_from(["ann", "ann", "bob"]),
+        session=st.sampled_from([*SESSIONS, "r1"]),
+        charged=st.sampled_from(SESSIONS),
+        fresh=st.sampled_from([True, True, False]),
+    )
+    def refund(self, account: str, session: str, charged: str, fresh: bool) -> None:
+        refund = Refund(
+            address=self.address(account),
+            session=session,
+            operation=self.operation(fresh),
+            fingerprint=0,
+            target=charged,
+            door="test",
+            now=self.now,
+        )
+        self.same(lambda ledger: ledger.refund(refund))
+
+    @rule(later=st.one_of(st.integers(1, 20), st.integers(1, 80), st.just(70_000)), limit=st.integers(1, 5))
+    def expire(self, later: int, limit: int) -> None:
+        self.now += later
+        self.same(lambda ledger: ledger.expire(self.now, limit))
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        self.runner.run(self._compare())
+
+    async def _compare(self) -> None:
+        accounts = await self.memory.accounts()
+        assert await self.store.accounts() == accounts
+        assert await self.store.sessions() == await self.memory.sessions()
+        for account in accounts:
+            ours = await self.memory.entries(account.address)
+            theirs = await self.store.entries(account.address)
+            assert [_anonymous(entry) for entry in ours] == [_anonymous(entry) for entry in theirs]
+            assert account.available >= -account.money.overrun
+        for shard, keys in zip(self.memory.shards, self.store.keys, strict=True):
+            names = [keys.session(name) for name in shard.sessions]
+            calls = [self.link.call(verb, name) for name in names for verb in ("GET", "PTTL")]
+            replies = await asyncio.gather(*calls)
+            for at, (name, session) in enumerate(shard.sessions.items()):
+                packed, ttl = replies[2 * at : 2 * at + 2]
+                assert packed is not None
+                assert wire.read_session(keys.shard, name, packed) == replace(session, forget_at=None)
+                assert (ttl == -1) == (session.state is SessionState.OPEN)
+            flat = await self.link.call("ZRANGE", keys.due, 0, -1, "WITHSCORES")
+            due = {name.decode(): int(score) for name, score in zip(flat[::2], flat[1::2], strict=True)}
+            assert due == shard.due
+
+    @invariant()
+    def books_close(self) -> None:
+        audit = self.same(lambda ledger: ledger.audit())
+        assert audit.findings == ()
+
+
+def _anonymous(entry: Entry) -> Entry:
+    """Entry ids are each ledger's own."""
+    return msgspec.structs.replace(entry, id="")

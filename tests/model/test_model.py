@@ -1,0 +1,74 @@
+"""The store does what the specification says, and the machine that claims so finds planted bugs."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from balances.link import ReplyError
+from balances.scripts import all_scripts
+from tests.model.machine import Machine
+
+QUIET = list(HealthCheck)
+
+
+def test_store_does_what_memory_says(store_url: str) -> None:
+    class Sound(Machine):
+        url = store_url
+
+    run_state_machine_as_test(
+        Sound,
+        settings=settings(max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=QUIET),
+    )
+
+
+def spoiler(old: str, new: str) -> Callable[[str], str]:
+    """Replace one place in the scripts that have it."""
+    return lambda text: text.replace(old, new, 1)
+
+
+BUGS = {
+    "forgets the release": ("if keys[i] then release(a, keys[i]) end", ""),
+    "answers no repeat": ("if known then\n", "if known and false then\n"),
+    "debits twice": ("a[DEBITED] = a[DEBITED] + amount\n", "a[DEBITED] = a[DEBITED] + 2 * amount\n"),
+    "reserves less than it grants": ("a[RESERVED] = a[RESERVED] + due", "a[RESERVED] = a[RESERVED] + max(0, due - 1)"),
+    "loses the house's line": ("if debited ~= 0 then redis.call('HINCRBY'", "if false then redis.call('HINCRBY'"),
+    "reaches one unit too far": ("return max(0, min(stop, goal) - units)", "return min(stop + 1, goal) - units"),
+    "counts no overrun": ("a[OVERRUN] = a[OVERRUN] + max", "a[OVERRUN] = a[OVERRUN] + 0 * max"),
+    "takes expired buckets": ("a[b + EXPIRES] > now)", "true)"),
+    "forgets the units paid": ("k.paid_units = base + units\n", ""),
+    "ignores the credit limit": ("- a[RESERVED] + a[CREDIT_LIMIT]\n", "- a[RESERVED]\n"),
+    "accepts old terms": ("if a[VERSION] ~= TERMS then", "if false then"),
+    "grants to the suspended": ("a[STATUS] ~= 'active' and a[STATUS]", "false"),
+    "keeps a late debit beside the real one": ("k.provisional = true", "k.provisional = false"),
+    "lets the record of an open session fade": (
+        "redis.call('SET', KEYS[6], packed)\n",
+        "redis.call('SET', KEYS[6], packed, 'PX', 100000)\n",
+    ),
+    "opens what was closed before": ("if state ~= 'void' then", "if true then"),
+    "writes no entry": ("if #entry == head then return false end", "if true then return #entry > head end"),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(store_url: str, bug: str) -> None:
+    old, new = BUGS[bug]
+    assert any(old in script.text for script in all_scripts())
+
+    class Spoilt(Machine):
+        url = store_url
+        spoil = staticmethod(spoiler(old, new))
+
+    hunt = settings(
+        max_examples=150,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=QUIET,
+    )
+    with pytest.raises((AssertionError, ReplyError)):
+        run_state_machine_as_test(Spoilt, settings=hunt)
