@@ -158,12 +158,12 @@ class Engine:
         if known is None:
             return self._nobody(event)
         for _ in range(ATTEMPTS):
-            note = self._sessions.get(event.session)
-            quoted = self._quote(known, event, note.kind if note else None)
-            charged = await self.ledger.charge(self._request(known, event, quoted, note))
+            kind = await self._kind(known, event)
+            quoted = self._quote(known, event, kind)
+            charged = await self.ledger.charge(self._request(known, event, quoted, kind))
             other = await self._elsewhere(known, event, charged)
             if other is None:
-                self._remember(known, event, charged, note)
+                self._remember(known, event, charged, kind)
                 self._tell(event, quoted, charged)
                 return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
             known = other
@@ -174,10 +174,20 @@ class Engine:
         quoter = Quoter(self.catalogue, known, event, kind)
         return tuple([quoter.quote(item) for item in event.items])
 
+    async def _kind(self, known: Subscriber, event: ChargingEvent) -> ServiceKind | None:
+        """The kind of service a request is about: as it says, as remembered, or told by what its session holds."""
+        if event.service is not None:
+            return event.service.kind
+        note = self._sessions.get(event.session)
+        if note is not None or event.phase not in (Phase.UPDATE, Phase.CLOSE):
+            return note.kind if note else None
+        stored = await self.ledger.session(known.address, event.session)
+        units = [holding.unit for holding in stored.holdings] if stored else []
+        return next((kind for kind, terms in self.catalogue.services.items() if terms.unit in units), None)
+
     def _request(
-        self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], note: Note | None
+        self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], kind: ServiceKind | None
     ) -> Charge:
-        kind = event.service.kind if event.service else note.kind if note else None
         service = self.catalogue.services.get(kind) if kind else None
         life = lifetime(quoted, service, event, self.settings.idle_lifetime)
         return Charge(
@@ -226,10 +236,10 @@ class Engine:
                 return await self._subscribers.at(address)
         return None
 
-    def _remember(self, known: Subscriber, event: ChargingEvent, charged: Charged, note: Note | None) -> None:
+    def _remember(self, known: Subscriber, event: ChargingEvent, charged: Charged, kind: ServiceKind | None) -> None:
         if event.phase is Phase.EVENT or charged.verdict is not Verdict.DONE:
             return
-        kind = event.service.kind if event.service else note.kind if note else None
+        note = self._sessions.get(event.session)
         if note is None or note.kind is not kind or note.address != known.address:
             self._sessions.put(event.session, Note(address=known.address, kind=kind))
 

@@ -40,7 +40,7 @@ class Quoter:
     def __init__(
         self, catalogue: Catalogue, subscriber: Subscriber, event: ChargingEvent, kind: ServiceKind | None = None
     ) -> None:
-        """``kind`` is the session's, for a request that does not say."""
+        """``kind`` is what the session is about, for a request that does not say."""
         plan = catalogue.find(subscriber.plan)
         self.catalogue = catalogue
         self.plan = plan if plan is not None and plan.currency == subscriber.currency else None

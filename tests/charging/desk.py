@@ -50,7 +50,7 @@ class Desk:
     def colleague(self, settings: ChargingSettings | None = None) -> "Desk":
         """Another engine over the same ledger, which remembers nothing."""
         desk = Desk(self.ledger, self.engine.catalogue, settings)
-        desk.now = self.now
+        desk.now, desk.number = self.now, self.number + 1000
         return desk
 
     async def open(

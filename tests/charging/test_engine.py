@@ -100,6 +100,24 @@ async def test_another_engine_finds_a_session_without_identity(desk: Desk) -> No
     assert await desk.engine.recall("never") is None
 
 
+async def test_another_engine_grants_a_service_that_the_request_does_not_name(desk: Desk) -> None:
+    """After a restart a report may say no more than which session it is of, and ask for whatever we grant."""
+    alice = await desk.open(balance="1.00")
+    await desk.say(Phase.OPEN, wants("v", wanted=60), service=CALL)
+    colleague = desk.colleague()
+    ledger = counted(colleague)
+    updated = await colleague.say(Phase.UPDATE, wants("v", used=50), service=None)
+    item = updated.items[0]
+    assert (item.granted, item.unit, item.validity, item.settled) == (60, Unit.SECONDS, 120, 50_000)
+    memory = await desk.engine.recall("s")
+    assert memory is not None
+    assert memory.deadline == desk.now + 240_000
+    ledger.calls.clear()
+    await colleague.say(Phase.UPDATE, wants("v", used=60), service=None)
+    assert ledger.calls == {"charge": 1}
+    assert await desk.money(alice) == (890_000, 60_000)
+
+
 async def test_changed_terms_are_noticed_at_the_next_charge(desk: Desk) -> None:
     alice = await desk.open(balance="1.00")
     await desk.say(Phase.OPEN, wants("10", 10))
