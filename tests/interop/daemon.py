@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.interop.network import DIAMETER, HTTP, SIP, Network
-from tests.interop.programs import Program, wait_until
+from tests.interop.programs import Program
 
 ROOT = Path(__file__).parents[2]
 ORIGIN_HOST = "ocs.example.net"
@@ -41,16 +41,15 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [sys.executable, "-m", "ocs.cli", "serve", "--config", str(ROOT / "config.toml"), "--sample"]
+        command = [sys.executable, "-c", "from ocs.cli import main; main()", "serve", "--sample"]
+        command += ["--config", str(ROOT / "config.toml")]
         program = self._program = Program("ocs", command, self._directory, self._environment)
         ports = self._directory / "var" / "ports.json"
 
         def ready() -> bool:
-            if program.process.poll() is not None:
-                raise RuntimeError(f"ocs ended with {program.process.returncode}:\n{program.said[-4000:]}")
             return ports.exists() and json.loads(ports.read_text() or "{}").get("pid") == program.process.pid
 
-        wait_until("ports.json", ready)
+        program.wait_until("ports.json", ready)
 
     def stop(self) -> int | None:
         """Stop it as an operator does; the exit status."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.interop.daemon import ORIGIN_HOST, ORIGIN_REALM, ROOT
-from tests.interop.network import DIAMETER, SIP, Network
+from tests.interop.network import DIAMETER, SIP, Network, is_bound
 from tests.interop.programs import Program
 
 HERE = Path(__file__).parent
@@ -46,5 +46,5 @@ def _kamailio(
     for define in defines:
         command += ["-A", define]
     program = Program(name, command, directory)
-    program.wait_for(r"Listening on")
+    program.wait_until("its port", lambda: is_bound(settings["PROXY_ADDRESS"], SIP))
     return program

@@ -1,7 +1,10 @@
 """Loopback addresses of a test module's own, so that standard ports are free and captures hold nothing else's."""
 
+import ipaddress
 import random
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 SIP = 5060
 DIAMETER = 3868
@@ -35,3 +38,9 @@ def any_network() -> Network:
     """One that nobody else is likely to use at this moment."""
     chance = random.SystemRandom()
     return Network(prefix=f"127.{chance.randrange(20, 250)}.{chance.randrange(1, 250)}")
+
+
+def is_bound(address: str, port: int) -> bool:
+    """Does somebody listen on this UDP port? Asked of Linux, because to try would disturb."""
+    number = int.from_bytes(ipaddress.IPv4Address(address).packed, sys.byteorder)
+    return f" {number:08X}:{port:04X} " in Path("/proc/net/udp").read_text()

@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from tests.interop.network import SIP, Network
+from tests.interop.network import SIP, Network, is_bound
 from tests.interop.programs import Program
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -25,7 +25,7 @@ class Phones:
     def callee(self, scenario: str) -> Program:
         """Let the callee wait for one call."""
         phone = self._phone(scenario, self._network.callee)
-        phone.wait_for("Port")
+        phone.wait_until("its port", lambda: is_bound(self._network.callee, SIP))
         return phone
 
     def caller(self, scenario: str, caller: str, called: str, talk: float = 0.0) -> Program:

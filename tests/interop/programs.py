@@ -55,16 +55,20 @@ class Program:
         return self.log.read_text(errors="replace")
 
     def wait_for(self, pattern: str) -> None:
-        """Wait until the log holds the regular expression; RuntimeError if the program ends before."""
+        """Wait until the log holds the regular expression."""
+        self.wait_until(repr(pattern), lambda: re.search(pattern, self.said) is not None)
 
-        def met() -> bool:
-            if re.search(pattern, self.said):
+    def wait_until(self, what: str, met: Callable[[], bool]) -> None:
+        """Wait for a condition; RuntimeError if the program ends before."""
+
+        def met_or_ended() -> bool:
+            if met():
                 return True
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.said[-4000:]}")
             return False
 
-        wait_until(f"{pattern!r} from {self.name}", met)
+        wait_until(f"{what} of {self.name}", met_or_ended)
 
     def wait(self, patience: float = PATIENCE) -> int:
         """The exit status, once it has ended by itself."""

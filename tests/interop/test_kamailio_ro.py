@@ -68,9 +68,9 @@ def test_a_call_is_charged_by_the_second(daemon: Daemon, phones: Phones) -> None
 
 
 def test_a_sip_identity_finds_its_account(daemon: Daemon, phones: Phones) -> None:
-    account = daemon.account("4917000103", "1.00", sip="alice@example.net")
+    account = daemon.account("4917000103", "1.00", sip="carol@example.net")
     callee = phones.callee("callee-answers")
-    assert phones.caller("caller-hangs-up", "sip:alice@example.net", CALLED, talk=0.3).wait() == 0
+    assert phones.caller("caller-hangs-up", "sip:carol@example.net", CALLED, talk=0.3).wait() == 0
     assert callee.wait() == 0
     assert settled(daemon, account)["balance"] == Decimal("0.999")
 
