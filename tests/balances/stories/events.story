@@ -1,0 +1,45 @@
+story an event debits all or nothing
+quote sms steps=-:1:9
+account ann money=20
+event e1 | a wanted=1 quote=sms | b wanted=1 quote=sms -> done spent=18 available=2 | a granted=1 cost=9 | b granted=1 cost=9
+event e2 | a wanted=1 quote=sms -> refused spent=0 available=2 | a granted=0 cost=0 refused=insufficient-credit
+money ann -> debited=18 reserved=0
+entries ann -> topup event
+
+story one use short refuses them all
+quote sms steps=-:1:9 offers=pack
+account ann money=10
+give ann pack octets 1
+event e | a wanted=1 quote=sms | b wanted=2 quote=sms -> refused available=10 | a granted=0 refused=insufficient-credit | b granted=0
+bucket ann pack#1 -> reserved=0 debited=0
+event e op=9 | a wanted=2 quote=sms -> done spent=9
+event e op=9 | a wanted=2 quote=sms -> done replayed=yes
+money ann -> debited=9
+
+story a barred use refuses the event for its reason
+quote sms steps=-:1:1
+account ann money=10
+event e | a wanted=1 quote=sms denied=barred | b wanted=1 quote=sms -> refused | a refused=barred | b refused=barred
+
+story a refund goes back to where the money came from, once
+quote sms steps=-:1:9 offers=pack
+account ann money=100
+give ann pack octets 1
+event e | a wanted=2 quote=sms -> done spent=9
+refund r 1 e -> found=yes amount=9 again=no replayed=no
+refund r 1 e -> found=yes amount=9 again=no replayed=yes
+refund r 2 e -> found=yes amount=0 again=yes
+refund r 3 nothing -> found=no amount=0
+money ann -> available=100 credited=109 debited=9
+bucket ann pack#1 -> credited=2 debited=1
+entries ann -> topup gift event refund
+
+story a provisional debit that was refunded is not reversed as well
+quote data steps=-:1:1
+account ann money=100
+open s deadline=1100 lapse=charge | k wanted=20 quote=data -> done
+refund r 1 s -> found=no
+now 1100
+expire -> s
+refund r 2 s -> found=yes amount=20
+close s | k used=5 -> lapsed-session available=95

@@ -1,0 +1,218 @@
+"""Runs the stories in ``stories/`` on both ledgers; ``stories/README.md`` explains their language."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from balances.ledger import (
+    AccountChange,
+    Address,
+    Charge,
+    Charged,
+    Empty,
+    Gift,
+    Lapse,
+    Ledger,
+    Movement,
+    NewAccount,
+    Phase,
+    Quote,
+    Refund,
+    Status,
+    Unit,
+    Use,
+)
+from balances.price import Price, Step
+
+
+@dataclass
+class Story:
+    title: str
+    lines: list[str] = field(default_factory=list)
+
+
+def read_stories() -> list[Story]:
+    stories: list[Story] = []
+    for path in sorted((Path(__file__).parent / "stories").glob("*.story")):
+        for line in path.read_text().splitlines():
+            text = line.partition(" # ")[0].strip()
+            if text.startswith("story "):
+                stories.append(Story(f"{path.stem}: {text[6:]}"))
+            elif text:
+                stories[-1].lines.append(text)
+    return stories
+
+
+def pairs(words: list[str]) -> dict[str, Any]:
+    """``used=5 final=yes denied=barred`` as values."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        found[name] = int(value) if value.lstrip("-").isdigit() else {"yes": True, "no": False}.get(value, value)
+    return found
+
+
+class Teller:
+    """Does on a ledger what the lines say and checks what they expect."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.now = 1000
+        self.operations = 0
+        self.quotes: dict[str, Quote] = {}
+        self.addresses: dict[str, Address] = {}
+
+    async def tell(self, line: str) -> None:
+        action, _, expected = (part.strip() for part in line.partition("->"))
+        verb, *words = action.split()
+        if verb in tuple(Phase):
+            await self.charge(Phase(verb), action, expected)
+        else:
+            await getattr(self, f"do_{verb}")(words, expected)
+
+    async def do_quote(self, words: list[str], _: str) -> None:
+        options = pairs(words[1:])
+        steps = []
+        for step in str(options.get("steps", "")).split(",") if "steps" in options else []:
+            upto, *numbers = step.split(":")
+            steps.append(Step(None if upto == "-" else int(upto), *[int(number) for number in numbers]))
+        offers = tuple(str(options["offers"]).split(",")) if "offers" in options else ()
+        self.quotes[words[0]] = Quote(
+            price=Price(options.get("setup", 0), tuple(steps)), offers=offers, terms=words[0].encode()
+        )
+
+    async def do_account(self, words: list[str], _: str) -> None:
+        options = pairs(words[1:])
+        new = NewAccount(id=words[0], plan="plan", currency="EUR", credit_limit=options.get("limit", 0))
+        self.addresses[words[0]] = (await self.ledger.open_account(new, self.now)).address
+        if options.get("money"):
+            await self.do_move([words[0], str(options["money"])], "")
+
+    async def do_move(self, words: list[str], _: str) -> None:
+        self.operations += 1
+        address = self.addresses[words[0]]
+        amount, operation = int(words[1]), f"move{self.operations}"
+        await self.ledger.move(
+            Movement(address=address, operation=operation, amount=amount, cause="topup", now=self.now)
+        )
+
+    async def do_give(self, words: list[str], _: str) -> None:
+        self.operations += 1
+        account, offer, unit, amount, *rest = words
+        await self.ledger.give(
+            Gift(
+                address=self.addresses[account],
+                operation=f"give{self.operations}",
+                offer=offer,
+                unit=Unit(unit),
+                amount=int(amount),
+                now=self.now,
+                **pairs(rest),
+            )
+        )
+
+    async def do_now(self, words: list[str], _: str) -> None:
+        self.now = int(words[0])
+
+    async def do_status(self, words: list[str], _: str) -> None:
+        change = AccountChange(status=Status(words[1]))
+        await self.ledger.change_account(self.addresses[words[0]], change, self.now)
+
+    async def do_expire(self, _: list[str], expected: str) -> None:
+        lapsed = await self.ledger.expire(self.now)
+        assert sorted(found.session for found in lapsed) == expected.split()
+
+    async def do_refund(self, words: list[str], expected: str) -> None:
+        session, operation, target = words
+        answer = await self.ledger.refund(
+            Refund(
+                address=self.addresses["ann"],
+                session=session,
+                operation=operation,
+                fingerprint=0,
+                target=target,
+                door="test",
+                now=self.now,
+            )
+        )
+        self.expect(answer, pairs(expected.split()))
+
+    async def do_money(self, words: list[str], expected: str) -> None:
+        account = await self.ledger.account(self.addresses[words[0]])
+        options = pairs(expected.split())
+        if "available" in options:
+            assert account.available == options.pop("available")
+        self.expect(account.money, options)
+
+    async def do_bucket(self, words: list[str], expected: str) -> None:
+        account = await self.ledger.account(self.addresses[words[0]])
+        found = {bucket.id: bucket.counters for bucket in account.buckets}
+        if expected == "gone":
+            assert words[1] not in found
+        else:
+            self.expect(found[words[1]], pairs(expected.split()))
+
+    async def do_session(self, words: list[str], expected: str) -> None:
+        session = await self.ledger.session(self.addresses["ann"], words[0])
+        if expected == "none":
+            assert session is None
+        else:
+            self.expect(session, pairs(expected.split()))
+
+    async def do_entries(self, words: list[str], expected: str) -> None:
+        entries = await self.ledger.entries(self.addresses[words[0]])
+        assert [entry.cause for entry in entries] == expected.split()
+
+    async def charge(self, phase: Phase, action: str, expected: str) -> None:
+        head, *items = [part.split() for part in action.split("|")]
+        options = pairs(head[2:])
+        address = self.addresses[options.get("account", "ann")]
+        self.operations += 1
+        charge = Charge(
+            address=address,
+            version=options.get("version", (await self.ledger.account(address)).version),
+            session=head[1],
+            operation=str(options.get("op", f"charge{self.operations}")),
+            fingerprint=options.get("print", 0),
+            phase=phase,
+            door="test",
+            now=self.now,
+            deadline=options.get("deadline", self.now + 100),
+            uses=tuple(self.use(words) for words in items),
+            lapse=Lapse(options.get("lapse", "release")),
+            empty=Empty(options.get("empty", "keep")),
+        )
+        self.check(await self.ledger.charge(charge), expected)
+
+    def use(self, words: list[str]) -> Use:
+        options = pairs(words[1:])
+        quote = self.quotes[options.pop("quote")] if "quote" in options else None
+        return Use(key=words[0], unit=Unit(options.pop("unit", "octets")), quote=quote, **options)
+
+    def check(self, answer: Charged, expected: str) -> None:
+        head, *grants = [part.split() for part in expected.split("|")]
+        assert answer.verdict.value == head[0]
+        self.expect(answer, pairs(head[1:]))
+        if grants:
+            assert [grant.key for grant in answer.grants] == [words[0] for words in grants]
+            for grant, words in zip(answer.grants, grants, strict=True):
+                self.expect(grant, pairs(words[1:]))
+
+    def expect(self, record: object, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            found = getattr(record, name)
+            assert (found or "none" if value == "none" else found) == value, f"{name} of {record}"
+
+
+@pytest.mark.parametrize("story", read_stories(), ids=lambda story: story.title)
+async def test_story(ledger: Ledger, story: Story) -> None:
+    teller = Teller(ledger)
+    for line in story.lines:
+        try:
+            await teller.tell(line)
+        except AssertionError as problem:
+            raise AssertionError(f"{line}\n{problem}") from problem
+        audit = await ledger.audit()
+        assert audit.balanced, f"{line}\n{audit.findings}"
