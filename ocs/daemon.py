@@ -26,6 +26,7 @@ from ocs.doors import Charging, Doors, wall_clock
 from ocs.http.app import create_app
 from ocs.http.books import Books
 from ocs.http.house import House
+from ocs.http.models import PeerView
 from ocs.http.server import HttpServer
 from ocs.metrics import Metrics
 from ocs.observers import VaultObserver
@@ -151,6 +152,7 @@ class Daemon:
             books=books,
             abort=aborter(charging.ledger, wall_clock),
             clock=wall_clock,
+            peers=self._peers,
             readiness=self._readiness,
             version=ocs.__version__,
         )
@@ -177,6 +179,11 @@ class Daemon:
                 await doors.drain()
         except TimeoutError:
             log.warning("requests are left unanswered after %g s of draining", self.config.daemon.drain)
+
+    async def _peers(self) -> Sequence[PeerView]:
+        if isinstance(self._doors, Workers):
+            return await self._doors.peers()
+        return self._doors.peers() if self._doors else ()
 
     def _readiness(self) -> Sequence[str]:
         """Why no traffic should come; the store is asked elsewhere."""

@@ -29,6 +29,7 @@ CAUSES = {
     "update": "usage reported",
     "close": "session ended",
     "event": "one-time charge",
+    "abort": "session aborted",
     "lapsed": "session lapsed unrenewed",
     "expired": "bundle expired",
 }

@@ -65,7 +65,7 @@ function draw(overview) {
   const rows = overview.peers.map((peer) => [
     peer.name,
     peer.door,
-    el("span", { class: /open|okay|active|up/i.test(peer.state) ? "ok" : "warn" }, peer.state),
+    el("span", { class: /^(open|okay|active|up|allowed|r-open|i-open)$/i.test(peer.state) ? "ok" : "warn" }, peer.state),
     peer.address,
     Object.entries(peer.counters).map(([name, count]) => `${count.toLocaleString("en")} ${name.replaceAll("_", " ")}`).join(", "),
   ]);
