@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,6 +62,9 @@ def _collect(
     problems: list[Problem],
 ) -> None:
     """Sort a file's tables into sections, each in the shape that its section demands."""
+    by_table: defaultdict[positions.Path, dict[positions.Path, int]] = defaultdict(dict)
+    for path, line in lines.items():
+        by_table[path[:2]][path[2:]] = line
     for section, tables in document.items():
         here = Source(file=file, line=lines.get((section,), _first(lines, section)))
         if section not in SECTIONS:
@@ -70,7 +74,7 @@ def _collect(
             problems.append(Problem(source=here, message=f"{section} is a table", hint=f"write [{section}.<name>]"))
             continue
         for name, table in tables.items():
-            entry_lines = {path[2:]: line for path, line in lines.items() if path[:2] == (section, name)}
+            entry_lines = by_table[section, name]
             entry = Entry(file=file, lines=entry_lines, written=table)
             if name in entries[section]:
                 other = entries[section][name].source()

@@ -5,6 +5,7 @@
 
 import re
 import tomllib
+from bisect import bisect_left
 
 Path = tuple[str | int, ...]
 
@@ -22,6 +23,7 @@ def lines(text: str) -> dict[Path, int]:
 class _Walk:
     def __init__(self, text: str) -> None:
         self.text = text
+        self.ends = [match.start() for match in re.finditer("\n", text)]
         self.at = 0
         self.found: dict[Path, int] = {}
         self.elements: dict[Path, int] = {}
@@ -42,7 +44,7 @@ class _Walk:
         return self.at < len(self.text)
 
     def mark(self, path: Path) -> None:
-        self.found.setdefault(path, self.text.count("\n", 0, self.at) + 1)
+        self.found.setdefault(path, bisect_left(self.ends, self.at) + 1)
 
     def header(self) -> Path:
         array = self.text.startswith("[[", self.at)
