@@ -32,11 +32,9 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     session: str
     cause: str
     money: int = 0
-    """Micro-units debited; below zero for what was given back."""
+    """Micro-units debited less what was credited: below zero for refunds and top-ups."""
     allowance: int = 0
-    """Units debited from allowances."""
-    credited: int = 0
-    """Micro-units put in."""
+    """Units taken from allowances, counted alike."""
 
 
 class Api:
@@ -135,11 +133,12 @@ def _movement(entry: dict[str, Any]) -> Movement:
         entry=entry["id"],
         session=entry["session"],
         cause=entry["cause"],
-        money=_sum(entry["lines"], "debited", money=True),
-        allowance=_sum(entry["lines"], "debited", money=False),
-        credited=_sum(entry["lines"], "credited", money=True),
+        money=_taken(entry["lines"], money=True),
+        allowance=_taken(entry["lines"], money=False),
     )
 
 
-def _sum(lines: Iterable[dict[str, Any]], counter: str, *, money: bool) -> int:
-    return sum(micro(line[counter]) for line in lines if (line["bucket"] == "money") is money)
+def _taken(lines: Iterable[dict[str, Any]], *, money: bool) -> int:
+    return sum(
+        micro(line["debited"]) - micro(line["credited"]) for line in lines if (line["bucket"] == "money") is money
+    )

@@ -34,7 +34,7 @@ from simulators.traffic import make_subscribers
 
 START_SECONDS = 30.0
 """How long the server may take to be ready."""
-FIRST_AMOUNT = "3.00"
+FIRST_AMOUNT = "1.00"
 """What each account begins with: little enough that some run dry, so that final units, refusals and top-ups happen."""
 OFFER = "data-1gb"
 SLICE_SECONDS = 4
@@ -114,8 +114,8 @@ class TopUps:
             await asyncio.sleep(0.2)
             account = self._random.choice(self._accounts)
             shown = await self._api.account(account)
-            if micro(shown["money"]["available"]) < 500_000 and self._random.random() < 0.5:
-                await self._top_up(account, "2.00")
+            if micro(shown["money"]["available"]) < 300_000 and self._random.random() < 0.5:
+                await self._top_up(account, "1.00")
 
     async def _top_up(self, account: str, amount: str) -> None:
         key = f"{self._run}-{self.count}"

@@ -81,7 +81,7 @@ async def compare(api: Api, books: Books, marks: dict[str, str]) -> Comparison:
         for movement in await api.movements(account, mark):
             item = books.sessions.get(movement.session)
             if item is None:
-                unknown += movement.money
+                unknown += movement.money if movement.session else 0
                 continue
             charged[account, item.service] += movement.money
             units[account, item.service] += movement.allowance
