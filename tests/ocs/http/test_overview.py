@@ -3,15 +3,12 @@
 import asyncio
 
 import pytest
-from http_desk import NOON, Desk, problem
+from http_desk import Desk, problem
 
 from balances.ledger import Audit, Phase, Unavailable
 from balances.memory import MemoryLedger
 from ocs.http.books import Books
-from ocs.http.peers import connected, counted
 from ocs.http.views import readable
-from ocs.metrics import Metrics
-from ocs.server import PeerStatus
 
 
 async def test_the_books_close(desk: Desk) -> None:
@@ -40,21 +37,6 @@ async def test_peers_are_shown_as_the_house_knows_them(quick: Desk) -> None:
         "open",
         {"requests": 7},
     )
-
-
-def test_peers_of_this_process_and_of_others() -> None:
-    status = PeerStatus(
-        host="pgw", realm="r", address="127.0.0.1:1", state="okay", open_seconds=1.5, requests=3, answers=2, in_flight=1
-    )
-    [view] = connected([status], NOON)
-    assert (view.name, view.state, view.since) == ("pgw", "okay", "2026-01-15T09:59:58.500Z")
-    assert view.counters == {"requests": 3, "answers": 2, "in_flight": 1}
-    metrics = Metrics("1.2.3")
-    metrics.peer_up.labels("pgw").set(1)
-    metrics.peer_up.labels("ims").set(0)
-    metrics.watchdog_timeouts.labels("ims").inc()
-    found = [(one.name, one.state, one.counters["watchdog_timeouts"]) for one in counted(metrics)]
-    assert found == [("ims", "closed", 1), ("pgw", "open", 0)]
 
 
 async def test_the_overview_shows_traffic_books_and_peers(desk: Desk) -> None:
