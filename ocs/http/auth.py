@@ -31,8 +31,8 @@ class Token(Record, frozen=True, kw_only=True):
     digest: bytes
 
 
-class TokenFileError(ValueError):
-    """The token file cannot be used; says the line and why."""
+class TokenFileError(OSError):
+    """The token file cannot be used, as one that is not there; says the line and why."""
 
 
 def hash_token(token: str) -> bytes:
@@ -63,12 +63,22 @@ def parse_tokens(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
+def load_tokens(path: Path) -> tuple[Token, ...]:
+    """Read the token file; raises OSError, TokenFileError with the file's name in front."""
+    try:
+        return parse_tokens(path.read_text())
+    except UnicodeDecodeError:
+        raise TokenFileError(f"{path}: not text") from None
+    except TokenFileError as error:
+        raise TokenFileError(f"{path}: {error}") from None
+
+
 class Gate:
     """Lets a request pass or not."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._open = settings.auth == "off"
-        self._tokens = () if self._open else parse_tokens(Path(settings.tokens).read_text())
+        self._tokens = () if self._open else load_tokens(Path(settings.tokens))
 
     def check(self, headers: Mapping[str, str], needed: Role | None) -> str:
         """The caller's name; raises Problem. ``needed`` None: anybody may."""

@@ -116,3 +116,14 @@ def test_loopback(host: str) -> None:
 def test_tokens_need_their_file() -> None:
     with pytest.raises(ValueError, match="tokens"):
         HttpSettings(auth="tokens")
+
+
+async def test_a_token_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    settings = HttpSettings(tokens=str(path))
+    with pytest.raises(FileNotFoundError):
+        Desk(MemoryLedger(), settings)
+    for content in (b"boss ops 00", b"\xff\xfe"):
+        path.write_bytes(content)
+        with pytest.raises(TokenFileError, match=str(path)):
+            Desk(MemoryLedger(), settings)
