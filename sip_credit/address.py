@@ -18,6 +18,8 @@ _HOST = re.compile(r"[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUMBER = re.compile(r"\+?[0-9]+")
+_SPECIAL = {separator: re.compile(rf'\\.|["<>{separator}]', re.DOTALL) for separator in ",;"}
+"""What matters to a list: a quoted pair, a quote, a bracket, the separator."""
 _SEPARATORS = str.maketrans("", "", "-.() ")
 
 Parameters = tuple[tuple[str, str | None], ...]
@@ -44,25 +46,21 @@ def split_outside_quotes(text: str, separator: str) -> list[str]:
     if '"' not in text and "<" not in text:
         return [part.strip(LWS) for part in text.split(separator)]
     parts: list[str] = []
-    start = position = 0
+    start = 0
     quoted = angled = False
-    while position < len(text):
-        char = text[position]
+    for match in _SPECIAL[separator].finditer(text):
+        char = match[0]
         if quoted:
-            if char == "\\":
-                position += 1
-            elif char == '"':
-                quoted = False
-        elif char == '"' and not angled:
-            quoted = True
+            quoted = char != '"'
+        elif char == '"':
+            quoted = not angled
         elif char == "<":
             angled = True
         elif char == ">":
             angled = False
         elif char == separator and not angled:
-            parts.append(text[start:position].strip(LWS))
-            start = position + 1
-        position += 1
+            parts.append(text[start : match.start()].strip(LWS))
+            start = match.end()
     if quoted or angled:
         raise Malformed("unbalanced quotes")
     parts.append(text[start:].strip(LWS))

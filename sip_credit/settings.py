@@ -34,7 +34,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     grants: Grants = Grants.BY_REQUEST
     """``by-request``, ``slices`` or ``whole``."""
     caller_headers: tuple[str, ...] = ("P-Asserted-Identity", "From")
-    """Where the caller stands, most trusted first: the first header that holds a SIP or tel URI decides."""
+    """Who pays, most trusted first: the first header that holds a SIP or tel URI decides. Put ``Diversion`` before the
+    others where whoever forwards a call pays for the new leg (RFC 5806: the topmost is the last to divert)."""
 
     def __post_init__(self) -> None:
         if not is_token(self.header_prefix):

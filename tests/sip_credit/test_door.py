@@ -113,6 +113,20 @@ async def test_prefix_contact_and_whole_grants_as_the_peer_wants_them(house: Hou
     assert (await house.proxy.ask(stop)).status == 200
 
 
+@pytest.mark.rfc("5806", "6")
+async def test_whoever_forwards_pays_if_the_peer_says_so(house: House) -> None:
+    headers = ("Diversion", "P-Asserted-Identity", "From")
+    await house.restart(Settings(port=0, peers=(Peer(caller_headers=headers),)))
+    await house.open("1.00")
+    diverted = house.request(
+        "INVITE",
+        "c",
+        ("P-Asserted-Identity", "<sip:+491799@h>"),
+        ("Diversion", "<tel:+491700001>;reason=no-answer, <tel:+491788>"),
+    )
+    assert (await house.proxy.ask(diverted)).status == 302
+
+
 # ---- the life of a call
 
 
