@@ -10,6 +10,7 @@ import hashlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, cast
 
 import hiredis
@@ -92,8 +93,8 @@ class _Connection(asyncio.Protocol):
     def request(self, call: _Call, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
         """Send a call for the first time."""
         call.future = self.loop.create_future()
-        call.started = self.loop.time()
-        call.deadline = call.started + self.timeout
+        call.started = perf_counter()  # uvloop's clock stands still within a turn and counts milliseconds
+        call.deadline = self.loop.time() + self.timeout
         self._send(call, _pack(command))
         return call.future
 
@@ -126,7 +127,7 @@ class _Connection(asyncio.Protocol):
             self._fail(call, str(reply))
             return
         if call.script is not None:
-            self.observer.script(call.name, self.loop.time() - call.started)
+            self.observer.script(call.name, perf_counter() - call.started)
         if not call.future.done():
             call.future.set_result(reply)
 

@@ -18,6 +18,8 @@ from ocs.credit_control.answer import FailureHandling
 from ocs.credit_control.handler import CreditControl
 from ocs.diameter.answer import Answer
 from ocs.diameter.message import Message
+from ocs.http.models import PeerView
+from ocs.http.views import moment
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
 from ocs.server import DiameterServer, PeerInfo
@@ -82,6 +84,26 @@ class Doors:
     async def start(self, sockets: DoorSockets) -> None:
         await self.diameter.start(sockets.diameter)
         await self.sip.start(sockets.sip_udp, sockets.sip_tcp)
+
+    def peers(self) -> tuple[PeerView, ...]:
+        """Who is connected to the Diameter door, and which proxies the SIP door answers."""
+        now = wall_clock()
+        connected = (
+            PeerView(
+                name=peer.host,
+                door="diameter",
+                state=peer.state,
+                address=peer.address,
+                since=moment(now - int(peer.open_seconds * 1000)) if peer.open_seconds else None,
+                counters={"requests": peer.requests, "answers": peer.answers, "in_flight": peer.in_flight},
+            )
+            for peer in self.diameter.peers()
+        )
+        proxies = (
+            PeerView(name=proxy.name, door="sip", state="allowed", address=" ".join(proxy.networks))
+            for proxy in self.sip.settings.peers
+        )
+        return (*connected, *proxies)
 
     async def drain(self) -> None:
         """Accept nothing new, tell the peers, finish what is in flight, close."""

@@ -1,8 +1,8 @@
 """Several processes for the doors: the parent binds the sockets, starts workers, restarts dead ones, drains all.
 
 A worker is ``python -m ocs.workers``. It reads its task, one line of JSON, from standard input, says ``ready`` on
-standard output and serves until it is told to end, by SIGTERM or by the end of its input: a worker never outlives its
-parent.
+standard output, answers questions about its peers there, and serves until it is told to end, by SIGTERM or by the end
+of its input: a worker never outlives its parent.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from balances.target import Target
 from ocs import logs
 from ocs.config import Config
 from ocs.doors import Charging, Doors
+from ocs.http.models import PeerView
 from ocs.metrics import Metrics
 from ocs.sockets import DoorSockets
 
@@ -28,8 +29,12 @@ log = logging.getLogger(__name__)
 
 _LONGEST_TASK = 1024 * 1024
 _START = 30.0
+_PATIENCE = 1.0
 _PAUSES = (0.1, 5.0)
-"""Seconds: for a worker to be ready; first and longest pause before a dead one is started again."""
+"""Seconds: for a worker to be ready; to answer; first and longest pause before a dead one is started again."""
+
+_PEERS = b"peers\n"
+"""The one question a parent asks; the answer is a line of JSON."""
 
 
 class WorkerFailed(Exception):
@@ -52,6 +57,7 @@ class Workers:
         self._sockets = sockets
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
+        self._asking = [asyncio.Lock() for _ in sockets]
 
     def __repr__(self) -> str:
         return f"<Workers {len(self._processes)} of {len(self._sockets)} running>"
@@ -69,6 +75,26 @@ class Workers:
         """Start all and wait until they serve; raises WorkerFailed."""
         await asyncio.gather(*[self._start(number) for number in range(len(self._sockets))])
         self._keepers = [asyncio.create_task(self._keep(number)) for number in range(len(self._sockets))]
+
+    async def peers(self) -> list[PeerView]:
+        """Every worker's peers; a worker that does not say so in time has none. A proxy is every worker's."""
+        told = await asyncio.gather(*[self._ask(number) for number in tuple(self._processes)])
+        found: dict[tuple[str, str, str], PeerView] = {}
+        for peer in (peer for peers in told for peer in peers):
+            found[peer.door, peer.name, peer.address] = peer
+        return list(found.values())
+
+    async def _ask(self, number: int) -> tuple[PeerView, ...]:
+        async with self._asking[number]:
+            process = self._processes.get(number)
+            if process is None or process.stdin is None or process.stdout is None:
+                return ()
+            try:
+                process.stdin.write(_PEERS)
+                line = await asyncio.wait_for(process.stdout.readline(), _PATIENCE)
+                return msgspec.json.decode(line, type=tuple[PeerView, ...])
+            except (TimeoutError, OSError, msgspec.DecodeError):
+                return ()
 
     async def drain(self) -> None:
         """Let all finish what they have in hand; those that take too long are killed."""
@@ -135,14 +161,22 @@ class Workers:
                 pause = min(pause * 2, longest)
 
 
-async def _work(task: _Task, end: asyncio.Event) -> None:
+async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event) -> None:
     """The worker's story: connect, open the doors, serve, drain."""
     metrics = Metrics(ocs.__version__)
     charging = await Charging.open(task.config, task.target, metrics, f"ocs-worker-{task.number}")
     doors = Doors(task.config, charging, metrics)
     await doors.start(DoorSockets.of_descriptors(task.sockets))
     print("ready", flush=True)
+
+    async def answer() -> None:
+        while await questions.readline():
+            print(msgspec.json.encode(doors.peers()).decode(), flush=True)
+        end.set()
+
+    answering = asyncio.create_task(answer())
     await end.wait()
+    answering.cancel()
     try:
         async with asyncio.timeout(task.config.daemon.drain):
             await doors.drain()
@@ -160,14 +194,7 @@ async def _main() -> None:
     end = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, end.set)
     loop.add_signal_handler(signal.SIGINT, end.set)
-
-    async def watch_parent() -> None:
-        await reader.read()
-        end.set()
-
-    watcher = asyncio.create_task(watch_parent())
-    await _work(task, end)
-    watcher.cancel()
+    await _work(task, reader, end)
 
 
 if __name__ == "__main__":
