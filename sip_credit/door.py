@@ -159,7 +159,7 @@ class Door:
         return Answer(status=200, headers=headers)
 
     def _overloaded(self) -> bool:
-        return len(self._tasks) >= self._settings.max_pending or len(self._layer) > self._settings.max_transactions
+        return len(self._tasks) >= self._settings.max_pending
 
     # ---- the credit check
 

@@ -31,6 +31,9 @@ DOOR = "sip"
 ITEM = "call"
 """Key of a session's only item: the seconds of the call."""
 
+LONGEST_NAME = 255
+"""Characters of a number, name or Call-ID that are stored or looked up; no sound one is longer."""
+
 REPORT_METHODS = ("INFO", "UPDATE", "BYE", "NOTIFY", "PUBLISH", "MESSAGE")
 ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", *REPORT_METHODS)
 
@@ -73,17 +76,21 @@ def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Ch
         return Answer(status=481)  # no dialog ever begins here (section 12.2.2)
     target = request.target
     called = clean(target.subscriber if target.scheme in ("sip", "sips", "tel") else target.text)
-    if not called:
+    if not 0 < len(called) <= LONGEST_NAME:
         return refusal(Result.UNRATEABLE, peer, settings)
     caller = _caller(request, peer)
     account = request.headers.get(peer.header_prefix + "Account")
-    identities = (*_account_identity(account), *_identities(caller))
+    identities = tuple(
+        identity
+        for identity in (*_account_identity(account), *_identities(caller))
+        if len(identity.value) <= LONGEST_NAME
+    )
     refreshes = _refreshes(request, peer)
     wanted = settings.slice if refreshes else settings.whole_grant
     call = Call(
-        call_id=clean(request.call_id),
+        call_id=clean(request.call_id)[:LONGEST_NAME],
         peer=peer.name,
-        caller=clean(caller.uri.subscriber).removeprefix("+") if caller else "",
+        caller=clean(caller.uri.subscriber).removeprefix("+")[:LONGEST_NAME] if caller else "",
         called=called.removeprefix("+"),
         identities=tuple((identity.type.value, identity.value) for identity in identities),
         invited_at=now,

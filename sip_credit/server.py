@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from sip_credit.door import Door, Engine
-from sip_credit.message import RemoteError, Request, parse, respond
+from sip_credit.message import PHRASES, RemoteError, Request, parse, respond
 from sip_credit.observer import Observer, SilentObserver
 from sip_credit.settings import Peer, PeerTable, Settings
 from sip_credit.stream import PONG, FramingLost, Keepalive, MessageStream
@@ -160,6 +160,9 @@ class SipServer:
         """Serve one request; whatever goes wrong stays with it."""
         now = asyncio.get_running_loop().time()
         absorbed = self._layer.absorbed
+        if len(self._layer) >= self._settings.max_transactions and not self._layer.knows(request):
+            self.refuse(RemoteError(503, PHRASES[503], request), hop)
+            return
         try:
             transaction = self._layer.receive(request, hop, now)
             if transaction is not None:
@@ -341,4 +344,4 @@ def _kind(error: RemoteError) -> str:
     """A word for counting."""
     if isinstance(error, FramingLost):
         return "framing"
-    return {505: "version", 513: "size"}.get(error.status, "syntax")
+    return {503: "overload", 505: "version", 513: "size"}.get(error.status, "syntax")

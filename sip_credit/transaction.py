@@ -180,6 +180,10 @@ class TransactionLayer(Generic[H]):
     def __len__(self) -> int:
         return len(self._transactions)
 
+    def knows(self, request: Request) -> bool:
+        """Does the request belong to a transaction that is here?"""
+        return transaction_key(request) in self._transactions
+
     def receive(self, request: Request, hop: H, now: float) -> Transaction[H] | None:
         """A new transaction for a new request; None for an ACK or a retransmission, which end here."""
         key = transaction_key(request)

@@ -314,6 +314,24 @@ async def test_a_stop_after_a_release_is_charged(house: House) -> None:
     assert await house.money() == (9, 0)
 
 
+async def test_a_stop_after_a_release_is_charged_to_a_barred_account_too(house: House) -> None:
+    await house.open("1.00")
+    await house.proxy.ask(house.invite())
+    await house.tell("release", 0)
+    await house.suspend()
+    assert (await house.tell("stop", 9_000)).status == 200
+    assert await house.money() == (9, 0)
+
+
+async def test_names_too_long_to_keep(house: House) -> None:
+    await house.open("1.00")
+    assert (await house.proxy.ask(house.invite(uri=f"sip:+49{'1' * 300}@h"))).status == 404
+    long = house.request("INVITE", "c" * 5000, ("P-Asserted-Identity", f"<sip:{'a' * 300}@h>"))
+    assert (await house.proxy.ask(long)).status == 403
+    assert (await house.proxy.ask(house.invite("c" * 5000))).status == 302
+    assert (await house.proxy.ask(house.request("BYE", "c" * 5000))).status == 200
+
+
 async def test_a_second_attempt_with_the_same_call_id(house: House) -> None:
     await house.open("1.00")
     await house.proxy.ask(house.invite())

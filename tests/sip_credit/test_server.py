@@ -278,6 +278,14 @@ async def test_cancel_over_tcp(house: House) -> None:
     assert await house.money() == (0, 0)
 
 
+async def test_so_many_transactions_and_no_more(house: House) -> None:
+    await house.restart(Settings(port=0, max_transactions=2))
+    requests = [options(house, f"c{number}") for number in range(3)]
+    assert [(await house.proxy.ask(request)).status for request in requests] == [200, 200, 503]
+    assert (await house.proxy.ask(requests[0])).status == 200  # a repeat of what is known is no new one
+    assert house.watch.errors == ["overload"]
+
+
 # ---- life of the server
 
 
