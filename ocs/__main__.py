@@ -1,5 +1,0 @@
-"""``python -m ocs`` is ``ocs``."""
-
-from ocs.cli import main
-
-main()

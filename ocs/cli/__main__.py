@@ -1,0 +1,5 @@
+"""``python -m ocs.cli`` is ``ocs``."""
+
+from ocs.cli import main
+
+main()
