@@ -21,8 +21,9 @@ REPEATABLE: Final = frozenset(
 )
 """Kamailio repeats them when configured with its own; the first one counts."""
 
-NOT_REQUIRED: Final = frozenset((avps.AUTH_APPLICATION_ID.key,))
-"""Kamailio sends it inside Vendor-Specific-Application-Id only; the header says the application too."""
+NOT_REQUIRED: Final = frozenset((avps.AUTH_APPLICATION_ID.key, avps.HOST_IP_ADDRESS.key))
+"""Kamailio sends the one inside Vendor-Specific-Application-Id only, and the header says the application too; the other
+it leaves out of a CER whenever two of its processes race, and would then stay away for its Tc of 30 s."""
 
 UNEXAMINED: Final = frozenset((avps.SERVICE_INFORMATION.key, avps.QOS_INFORMATION.key))
 """Groups in which every vendor adds its own AVPs, with M or without: rating takes out of them what it knows."""

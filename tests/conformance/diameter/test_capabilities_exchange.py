@@ -21,8 +21,17 @@ async def test_cea_names_exactly_one_application_and_has_no_session(door, build)
 @pytest.mark.rfc("6733", "5.3")
 async def test_application_inside_vendor_specific_counts_whatever_the_vendor(door, build):
     client = await door.connect()
-    inside = avps.VENDOR_SPECIFIC_APPLICATION_ID.encode((avps.VENDOR_ID.encode(999), avps.AUTH_APPLICATION_ID.encode(4)))
+    inside = avps.VENDOR_SPECIFIC_APPLICATION_ID.encode(
+        (avps.VENDOR_ID.encode(999), avps.AUTH_APPLICATION_ID.encode(4))
+    )
     assert (await client.introduce(build.cer(applications=[inside]))).get(avps.RESULT_CODE) == 2001
+
+
+async def test_cer_without_an_address_is_taken(door, build):
+    client = await door.connect()
+    cer = [avp for avp in build.cer() if avp != avps.HOST_IP_ADDRESS.encode("127.0.0.1")]
+    assert len(cer) == len(build.cer()) - 1
+    assert (await client.introduce(cer)).get(avps.RESULT_CODE) == 2001
 
 
 @pytest.mark.rfc("6733", "5.3")
