@@ -97,9 +97,15 @@ class PendingRequests:
         await self._idle.wait()
 
     def close(self) -> None:
-        """Give up what is in work; a client repeats what it got no answer to."""
+        """Answer 3004 to what is in work and give it up; a client repeats it."""
         if self._timer is not None:
             self._timer.cancel()
+        works = tuple(self._works.values())
+        self._sessions.clear()
+        for work in works:
+            self._forget(work)
+            for waiter in work.waiters:
+                self._answer(waiter, TOO_BUSY)
         for task in self._tasks:
             task.cancel()
 
@@ -141,15 +147,14 @@ class PendingRequests:
             answer = await self._handler(work.request, work.inbox.info)
         except RemoteError as error:
             answer = refusal(error)
-        except asyncio.CancelledError:
-            self._finish(work, TOO_BUSY)
-            raise
         except Exception:
             log.exception("request failed", session=work.key[0], peer=work.inbox.info.host)
             answer = UNABLE_TO_COMPLY
         self._finish(work, answer)
 
     def _finish(self, work: _Work, answer: Answer) -> None:
+        if self._works.get(work.key) is not work:
+            return  # closed meanwhile
         self._forget(work)
         for waiter in work.waiters:
             self._answer(waiter, answer)

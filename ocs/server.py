@@ -79,6 +79,8 @@ class DiameterServer:
         self._open: dict[str, Connection] = {}
         self._distrusted: set[str] = set()
         self._listener: asyncio.Server | None = None
+        self.port = settings.port
+        """The port we listen on, once started."""
         self._draining = False
         self._lonely = asyncio.Event()
         self._lonely.set()
@@ -92,17 +94,11 @@ class DiameterServer:
         """Listen, on ``sock`` or on the address in the settings."""
         loop = asyncio.get_running_loop()
         if sock is not None:
-            self._listener = await loop.create_server(lambda: Connection(self), sock=sock)
+            listener = await loop.create_server(lambda: Connection(self), sock=sock)
         else:
-            self._listener = await loop.create_server(lambda: Connection(self), self.settings.host, self.settings.port)
-
-    @property
-    def port(self) -> int:
-        """The port we listen on."""
-        if self._listener is None:
-            raise RuntimeError("the server is not started")
-        port: int = self._listener.sockets[0].getsockname()[1]
-        return port
+            listener = await loop.create_server(lambda: Connection(self), self.settings.host, self.settings.port)
+        self._listener = listener
+        self.port = listener.sockets[0].getsockname()[1]
 
     async def drain(self) -> None:
         """Accept nothing new (3004), finish what is in work, say goodbye to every peer (REBOOTING), close."""

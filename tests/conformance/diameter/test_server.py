@@ -1,0 +1,243 @@
+"""The server around the protocol: time, load, bad handlers, slow readers, own requests, the end."""
+
+import asyncio
+import time
+
+import pytest
+
+from ocs.diameter import avps
+from ocs.diameter.answer import Answer
+from ocs.diameter.codec import encode_message
+from ocs.diameter.errors import RemoteError
+from ocs.server import PeerUnreachable
+
+
+def code(message) -> int:
+    return message.get(avps.RESULT_CODE)
+
+
+async def test_handler_gets_request_and_peer_and_its_avps_come_after_the_request_number(door, build):
+    seen = []
+
+    async def handle(request, peer):
+        seen.append((request.get(avps.ORIGIN_HOST), peer.host, peer.realm, peer.address.partition(":")[0]))
+        mscc = avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(
+            (avps.RATING_GROUP.encode(10), avps.RESULT_CODE.encode(4012))
+        )
+        return Answer(avps=(mscc,))
+
+    door.handle = handle
+    client = await door.open("dra1.example.net")
+    answer = await client.ask(build.ccr())
+    assert seen == [("pgw1.epc.example.net", "dra1.example.net", "epc.example.net", "127.0.0.1")]
+    [mscc] = answer.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+    assert (mscc.get(avps.RATING_GROUP), mscc.get(avps.RESULT_CODE)) == (10, 4012)
+    assert list(answer.index)[-1] == avps.MULTIPLE_SERVICES_CREDIT_CONTROL.key
+
+
+async def test_what_the_handler_finds_wrong_is_answered_as_it_says(door, build):
+    async def handle(request, peer):
+        if request.get(avps.CC_REQUEST_NUMBER):
+            raise ValueError("bug")
+        raise RemoteError(5031, "unknown context", request.raw(avps.SERVICE_CONTEXT_ID)[0])
+
+    door.handle = handle
+    client = await door.open()
+    answer = await client.ask(build.ccr())
+    assert (code(answer), answer.is_error) == (5031, False)
+    assert answer.require(avps.FAILED_AVP).get(avps.SERVICE_CONTEXT_ID) == "32251@3gpp.org"
+    assert code(await client.ask(build.ccr(number=1))) == 5012
+
+
+async def test_late_answer_is_replaced_by_3004(make_door, build):
+    door = await make_door(request_deadline=0.05)
+    gate = asyncio.Event()
+
+    async def handle(request, peer):
+        await gate.wait()
+        return Answer()
+
+    door.handle = handle
+    client = await door.open()
+    answer = await client.ask(build.ccr())
+    assert (code(answer), answer.is_error) == (3004, True)
+    gate.set()
+    assert code(await client.ask(build.ccr(number=1))) == 2001
+
+
+async def test_more_than_the_limits_is_refused_at_once_and_untouched(make_door, build):
+    door = await make_door(max_in_flight=3, max_in_flight_per_peer=2)
+    gate, begun = asyncio.Event(), []
+
+    async def handle(request, peer):
+        begun.append(request.get(avps.SESSION_ID))
+        await gate.wait()
+        return Answer()
+
+    door.handle = handle
+    one, two = await door.open(), await door.open("pgw2.epc.example.net")
+    for number in range(2):
+        one.send(build.ccr(session=f"a;{number}"))
+    assert code(await one.ask(build.ccr(session="a;9"))) == 3004
+    two.send(build.ccr(session="b;0"))
+    assert code(await two.ask(build.ccr(session="b;9"))) == 3004
+    gate.set()
+    assert sorted([code(await one.read()), code(await one.read()), code(await two.read())]) == [2001] * 3
+    assert begun == ["a;0", "a;1", "b;0"]
+
+
+async def test_termination_overtaking_the_initial_answer_waits_for_it(door, build):
+    order = []
+
+    async def handle(request, peer):
+        await asyncio.sleep(0.02 if request.get(avps.CC_REQUEST_TYPE) == 1 else 0)
+        order.append(request.get(avps.CC_REQUEST_TYPE))
+        return Answer()
+
+    door.handle = handle
+    client = await door.open()
+    client.send(build.ccr())
+    client.send(build.ccr(number=1, CC_REQUEST_TYPE=3))
+    assert [(await client.read()).get(avps.CC_REQUEST_TYPE) for _ in range(2)] == [1, 3]
+    assert order == [1, 3]
+
+
+@pytest.mark.rfc("6733", "3")
+async def test_copy_over_another_connection_gets_the_same_answer_with_its_own_ids(door, build):
+    begun = []
+
+    async def handle(request, peer):
+        begun.append(peer.host)
+        await asyncio.sleep(0.05)
+        return Answer(avps=(avps.VALIDITY_TIME.encode(len(begun)),))
+
+    door.handle = handle
+    one, two = await door.open(), await door.open("dra2.example.net")
+    one.send(build.ccr())
+    await asyncio.sleep(0.01)
+    second, first = await two.ask(build.ccr(), flags=0xD0), await one.read()
+    assert len(begun) == 1
+    assert bytes(first)[20:] == bytes(second)[20:]
+
+
+async def test_peer_that_does_not_read_is_cut_off_and_others_are_served(make_door, build):
+    door = await make_door(max_output=65536, max_in_flight=10**6, max_in_flight_per_peer=10**6)
+
+    async def handle(request, peer):
+        return Answer(avps=(avps.REFUND_INFORMATION.encode(bytes(30000)),))
+
+    door.handle = handle
+    lazy, keen = await door.open(), await door.open("pgw2.epc.example.net")
+    lazy.reader._transport.pause_reading()
+    for number in range(400):
+        lazy.send(build.ccr(session=f"s;{number}"))
+    end = time.monotonic() + 5
+    while len(door.server.peers()) == 2 and time.monotonic() < end:
+        await asyncio.sleep(0.01)
+    assert [peer.host for peer in door.server.peers()] == ["pgw2.epc.example.net"]
+    assert code(await keen.ask(build.ccr())) == 2001
+
+
+async def test_peer_that_vanishes_leaves_nothing_behind(door, build):
+    client = await door.open()
+    client.send(build.ccr())
+    client.writer.transport.abort()
+    again = None
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if not door.server.peers():
+            again = await door.open()
+            break
+    assert again is not None
+    assert code(await again.ask(build.ccr(number=1))) == 2001
+
+
+async def test_peers_are_listed(door, build):
+    client = await door.open()
+    await client.ask(build.ccr())
+    [status] = door.server.peers()
+    assert (status.host, status.realm, status.state) == ("pgw1.epc.example.net", "epc.example.net", "r-open")
+    assert (status.requests, status.answers, status.in_flight) == (1, 1, 0)
+    assert status.open_seconds >= 0
+
+
+async def test_own_request_reaches_the_peer_or_an_agent_and_gets_its_answer(door, build):
+    client = await door.open()
+    agent = await door.connect()
+    relay = [avps.AUTH_APPLICATION_ID.encode(0xFFFFFFFF)]
+    assert code(await agent.introduce(build.cer("dra1.example.net", applications=relay))) == 2001
+    for host, via in (("pgw1.epc.example.net", client), ("behind.example.net", agent)):
+        sending = asyncio.create_task(door.server.send(host, "epc.example.net", 258, [avps.SESSION_ID.encode("s;1")]))
+        request = await via.read()
+        assert (request.command, request.flags_octet, request.get(avps.SESSION_ID)) == (258, 0xC0, "s;1")
+        parts = [avps.SESSION_ID.encode("s;1"), avps.RESULT_CODE.encode(2002), *build.head()]
+        via.write(encode_message(0x40, 258, 4, request.hop_by_hop, request.end_to_end, parts))
+        assert code(await sending) == 2002
+
+
+async def test_own_request_without_peer_or_answer_fails(make_door, build):
+    door = await make_door(own_request_timeout=0.05)
+    with pytest.raises(PeerUnreachable):
+        await door.server.send("pgw1.epc.example.net", "epc.example.net", 258, [])
+    client = await door.open()
+    with pytest.raises(PeerUnreachable):
+        await door.server.send("pgw1.epc.example.net", "epc.example.net", 258, [])
+    assert (await client.read()).command == 258
+    sending = asyncio.create_task(door.server.send("pgw1.epc.example.net", "epc.example.net", 258, []))
+    await client.read()
+    client.writer.transport.abort()
+    with pytest.raises(PeerUnreachable):
+        await sending
+
+
+@pytest.mark.rfc("6733", "5.4")
+async def test_drain_finishes_what_is_in_work_and_says_goodbye(door, build):
+    async def handle(request, peer):
+        await asyncio.sleep(0.05)
+        return Answer()
+
+    door.handle = handle
+    client = await door.open()
+    client.send(build.ccr())
+    await asyncio.sleep(0.01)
+    draining = asyncio.create_task(door.server.drain())
+    await asyncio.sleep(0)
+    client.send(build.ccr(session="new"))
+    answers = {(await client.read()).get(avps.SESSION_ID) for _ in range(2)}
+    assert answers == {"pgw1;1;1", "new"}
+    goodbye = await client.read()
+    assert (goodbye.command, goodbye.get(avps.DISCONNECT_CAUSE)) == (282, 0)
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", door.server.port)
+    parts = [avps.RESULT_CODE.encode(2001), *build.head()]
+    client.write(encode_message(0, 282, 0, goodbye.hop_by_hop, goodbye.end_to_end, parts))
+    assert await client.closed()
+    await asyncio.wait_for(draining, 2)
+    assert door.server.peers() == ()
+
+
+async def test_drain_does_not_wait_forever(make_door, build):
+    door = await make_door(disconnect_timeout=0.05)
+    door.handle = lambda request, peer: asyncio.sleep(60)
+    client = await door.open()
+    client.send(build.ccr())
+    await asyncio.sleep(0.02)
+    await asyncio.wait_for(door.server.drain(), 5)
+    assert door.server.peers() == ()
+
+
+async def test_listens_on_a_given_socket(build):
+    import socket
+
+    from ocs.diameter.settings import DiameterSettings
+    from ocs.server import DiameterServer
+
+    sock = socket.create_server(("127.0.0.1", 0))
+
+    async def handle(request, peer):
+        return Answer()
+
+    server = DiameterServer(DiameterSettings(), handle)
+    await server.start(sock)
+    assert server.port == sock.getsockname()[1]
+    await server.close()
