@@ -1,0 +1,5 @@
+"""``python -m ocs`` is ``ocs``."""
+
+from ocs.cli import main
+
+main()

@@ -1,5 +1,0 @@
-"""``python -m ocs.cli`` is ``ocs``."""
-
-from ocs.cli import main
-
-main()
