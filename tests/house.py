@@ -46,7 +46,13 @@ class House:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [sys.executable, "-m", "ocs", "serve", "--config", str(ROOT / "config.toml"), "--sample"]
+        command = [
+            str(Path(sys.executable).with_name("ocs")),
+            "serve",
+            "--config",
+            str(ROOT / "config.toml"),
+            "--sample",
+        ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, cwd=ROOT, stdout=log, stderr=log)
         path = self.directory / "var" / "ports.json"
