@@ -176,7 +176,7 @@ async function drawAccount(account) {
     el("h4", {}, "Buckets"), account.buckets.length ? account.buckets.map((one) => bucket(one, currency)) : nothing("None."),
     el("h4", {}, "Open sessions"), el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Open sessions" }, sessions),
     el("h4", {}, "Last entries"), el("ol", { class: "entries" }, entries.map((entry) => el("li", {}, when(entry.at),
-      el("span", { class: "what" }, entry.explanation), el("span", { class: "after" }, after(entry, currency)))))));
+      el("span", { class: "what", title: entry.session }, entry.explanation), el("span", { class: "after", title: "money left after it" }, after(entry, currency)))))));
   $("account").hidden = false;
 }
 

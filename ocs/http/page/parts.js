@@ -78,7 +78,7 @@ export function sparkline(points, label) {
     const all = line((point) => point.all);
     add("polygon", "area", [`${WIDTH - points.length},${HEIGHT}`, ...all, `${WIDTH - 1},${HEIGHT}`]);
     add("polyline", "line", all);
-    add("polyline", "refused", line((point) => point.refused));
+    if (points.some((point) => point.refused)) add("polyline", "refused", line((point) => point.refused));
   }
   return svg;
 }

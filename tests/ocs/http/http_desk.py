@@ -30,6 +30,7 @@ ALICE = {
 }
 
 
+CATALOGUE = load("sample")
 OPEN = HttpSettings(auth="off")
 
 
@@ -45,7 +46,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics("1.2.3")
-        self.engine = Engine(self.ledger, load("sample"), ChargingSettings())
+        self.engine = Engine(self.ledger, CATALOGUE, ChargingSettings())
         self.books = Books(self.ledger, self.metrics, lambda: self.now, 1.0)
         self.house = House(
             ledger=self.ledger,
