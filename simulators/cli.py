@@ -5,7 +5,9 @@ Exit status: 0 the run ended in order and the books agree; 1 they do not; 3 nobo
 
 import asyncio
 import sys
+import tomllib
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -39,21 +41,30 @@ class Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+def _setting(name: str, kind: Any, text: str) -> Callable[[F], F]:
+    """An option for a key of ``[simulators]``; ``OCS_SIMULATORS__<KEY>`` in the environment does the same."""
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, type=kind, envvar=f"OCS_SIMULATORS__{name.upper()}", help=text)
+
+
 _LOAD = (
-    click.option("--subscribers", type=click.IntRange(1, 9999), help="How many take part."),
-    click.option("--rate", type=float, help="New sessions, calls and messages per second."),
-    click.option("--duration", type=float, help="Seconds during which something new starts."),
-    click.option("--seed", type=int, help="Same seed, same traffic and faults."),
-    click.option("--duplicate", type=Share(), help="Share of messages sent twice."),
-    click.option("--drop", type=Share(), help="Share of messages lost."),
-    click.option("--delay", type=Share(), help="Share of messages that come late."),
-    click.option("--reorder", type=Share(), help="Share of messages overtaken by the next."),
+    _setting("subscribers", click.IntRange(1, 9999), "How many take part."),
+    _setting("rate", float, "New sessions, calls and messages per second."),
+    _setting("duration", float, "Seconds during which something new starts."),
+    _setting("seed", int, "Same seed, same traffic and faults."),
+    _setting("duplicate", Share(), "Share of messages sent twice."),
+    _setting("drop", Share(), "Share of messages lost."),
+    _setting("delay", Share(), "Share of messages that come late."),
+    _setting("delay_seconds", float, "How late at most."),
+    _setting("reorder", Share(), "Share of messages overtaken by the next."),
     click.option("--host", default="127.0.0.1", show_default=True, help="Address of the server."),
-    click.option("--http", default="http://127.0.0.1:8080", show_default=True, help="Base URL of the HTTP API."),
+    click.option("--http", help="Base URL of the HTTP API. Default: as ports.json says, else http://127.0.0.1:8080."),
     click.option("--token", default="", envvar="OCS_TOKEN", help="Bearer token for the HTTP API."),
     click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output."),
     click.option("--quiet", is_flag=True, help="No live figures."),
 )
+_PORT = click.option("--port", type=int, help="Port of the door. Default: as ports.json says, else the usual one.")
+_USUAL = {"diameter": 3868, "sip": 5060, "http": 8080}
 
 
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -66,53 +77,77 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 @click.group()
-def simulate_command() -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=Path("config.toml"),
+    show_default=True,
+    help="File whose table [simulators] holds the defaults of the options.",
+)
+@click.pass_context
+def simulate_command(context: click.Context, /, config: Path) -> None:
     """Simulated networks that spend from the server's accounts, and check its books against their own."""
+    try:
+        table = tomllib.loads(config.read_text()).get("simulators", {}) if config.exists() else {}
+        context.obj = msgspec.convert(table, Settings)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{config}: {error}") from None
 
 
 @simulate_command.command("mno")
 @_options(*_LOAD)
-@click.option("--port", default=3868, show_default=True, help="Port of the Diameter door.")
+@_PORT
 @click.option("--realm", default="example.net", show_default=True, help="Destination-Realm.")
-@click.option("--cut", type=Share(), help="Share of messages in which the connection breaks.")
-@click.option("--overuse", type=Share(), help="Share of data sessions that do not stop at the end of a quota.")
-@click.option("--speed", type=float, help="Simulated seconds per second.")
+@_setting("cut", Share(), "Share of messages in which the connection breaks.")
+@_setting("overuse", Share(), "Share of data sessions that do not stop at the end of a quota.")
+@_setting("speed", float, "Simulated seconds per second.")
+@_setting("tx", float, "Seconds after which an unanswered request is repeated.")
+@_setting("attempts", int, "How often a request is sent at most.")
 @click.option("--mix", type=(float, float, float), default=(5, 2, 3), show_default=True, help="Data, voice, SMS.")
 @click.pass_context
 def mno(context: click.Context, /, mix: tuple[float, float, float], **given: Any) -> None:
     """A packet gateway, an IMS core and an SMS centre over Diameter."""
-    options = MnoOptions(
-        **_common(context, given), realm=given["realm"], mix=Mix(data=mix[0], voice=mix[1], sms=mix[2])
-    )
+    shared = _common(context, given, "diameter")
+    options = MnoOptions(**shared, realm=given["realm"], mix=Mix(data=mix[0], voice=mix[1], sms=mix[2]))
     _run(Mno(options, Books(), Outcomes()), options, given)
 
 
 @simulate_command.command("sip")
 @_options(*_LOAD)
-@click.option("--port", default=5060, show_default=True, help="Port of the SIP door.")
-@click.option("--t1", type=float, help="Timer T1 in seconds.")
+@_PORT
+@_setting("t1", float, "Timer T1 in seconds.")
 @click.pass_context
 def sip(context: click.Context, /, **given: Any) -> None:
     """A SIP proxy with callers."""
-    options = SipOptions(**_common(context, given))
+    options = SipOptions(**_common(context, given, "sip"))
     _run(Sip(options, Books(), Outcomes()), options, given)
 
 
-def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """The options both kinds share; ``context.obj`` may bring Settings whose values are the defaults."""
-    defaults = context.obj if isinstance(context.obj, Settings) else Settings()
+def _common(context: click.Context, given: dict[str, Any], door: str) -> dict[str, Any]:
+    """The options both kinds share."""
     changed = {name: given[name] for name in Settings.__struct_fields__ if given.get(name) is not None}
     try:
-        settings = msgspec.structs.replace(defaults, **changed)
+        settings = msgspec.structs.replace(context.obj, **changed)
+        settings.__post_init__()
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    root = context.find_root().params
+    ports = _USUAL | _ports(root.get("directory"))
     return {
         "settings": settings,
         "host": given["host"],
-        "port": given["port"],
-        "http": given["http"],
-        "token": given["token"],
+        "port": given["port"] or ports[door],
+        "http": given["http"] or root.get("url") or f"http://{given['host']}:{ports['http']}",
+        "token": given["token"] or root.get("token") or "",
     }
+
+
+def _ports(directory: Path | None) -> dict[str, int]:
+    """Where a daemon of this directory listens; nothing if none runs."""
+    try:
+        return msgspec.json.decode((directory or Path("var")).joinpath("ports.json").read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.DecodeError):
+        return {}
 
 
 def _run(network: Network, options: SimulationOptions, given: dict[str, Any]) -> None:

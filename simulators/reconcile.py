@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ from simulators.api import Api
 from simulators.books import Books, Service
 from simulators.traffic import Subscriber
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -68,7 +69,7 @@ async def prepare(api: Api, subscribers: tuple[Subscriber, ...], amount: str, ru
         entries = await api.movements(subscriber.account)
         return subscriber.account, entries[-1].entry if entries else ""
 
-    return dict(await _in_turns([one(subscriber) for subscriber in subscribers]))
+    return dict(await _in_turns(one, subscribers))
 
 
 async def compare(api: Api, books: Books, marks: dict[str, str]) -> Comparison:
@@ -76,9 +77,9 @@ async def compare(api: Api, books: Books, marks: dict[str, str]) -> Comparison:
     charged: Counter[tuple[str, str]] = Counter()
     units: Counter[tuple[str, str]] = Counter()
 
-    async def one(account: str, mark: str) -> int:
+    async def one(account: str) -> int:
         unknown = 0
-        for movement in await api.movements(account, mark):
+        for movement in await api.movements(account, marks[account]):
             item = books.sessions.get(movement.session)
             if item is None:
                 unknown += movement.money if movement.session else 0
@@ -87,7 +88,7 @@ async def compare(api: Api, books: Books, marks: dict[str, str]) -> Comparison:
             units[account, item.service] += movement.allowance
         return unknown
 
-    strange = sum(await _in_turns([one(account, mark) for account, mark in marks.items()]))
+    strange = sum(await _in_turns(one, tuple(marks)))
     counts = books.counts()
     services = tuple(
         _line(books, charged, units, service.value, service=service.value, sessions=counts[service.value])
@@ -129,12 +130,12 @@ def _line(
     )
 
 
-async def _in_turns(jobs: list[Coroutine[None, None, T]]) -> list[T]:
+async def _in_turns(work: Callable[[A], Awaitable[T]], about: Sequence[A]) -> list[T]:
     """All results, a few at a time: the API is asked, not flooded."""
     gate = asyncio.Semaphore(8)
 
-    async def gated(job: Coroutine[None, None, T]) -> T:
+    async def gated(one: A) -> T:
         async with gate:
-            return await job
+            return await work(one)
 
-    return await asyncio.gather(*(gated(job) for job in jobs))
+    return await asyncio.gather(*(gated(one) for one in about))
