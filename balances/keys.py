@@ -16,9 +16,14 @@ SHARDS = 16
 """Virtual shards of a new store."""
 
 
+def encode(name: str) -> bytes:
+    """Names come from the network and may hold anything, lone surrogates too: none of them may raise."""
+    return name.encode("utf-8", "surrogatepass")
+
+
 def shard_of(name: str, shards: int) -> int:
     """The virtual shard of an account id or identity."""
-    return crc32(name.encode("utf-8", "surrogateescape")) % shards
+    return crc32(encode(name)) % shards
 
 
 def identity_name(identity: Identity) -> str:
@@ -32,7 +37,7 @@ class Keys:
     shard: int
 
     def _name(self, kind: str, rest: str = "") -> bytes:
-        return f"{kind}:{{s{self.shard}}}{rest}".encode("utf-8", "surrogateescape")
+        return encode(f"{kind}:{{s{self.shard}}}{rest}")
 
     def account(self, account: str) -> bytes:
         """String: the account, packed."""

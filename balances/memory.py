@@ -12,7 +12,7 @@ import msgspec
 from balances import books, charges
 from balances.audit import examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
-from balances.keys import SHARDS, shard_of
+from balances.keys import SHARDS, encode, shard_of
 from balances.ledger import (
     Account,
     AccountChange,
@@ -133,7 +133,7 @@ class MemoryLedger:
         return self._book(address).view()
 
     async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
-        ids = sorted((id for id in self._addresses if id.encode() > after.encode()), key=str.encode)
+        ids = sorted((id for id in self._addresses if encode(id) > encode(after)), key=encode)
         return tuple([self._book(self._addresses[id]).view() for id in ids[:limit]])
 
     async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:  # noqa: ARG002

@@ -13,7 +13,7 @@ import msgspec
 
 from balances import books, wire
 from balances.audit import Findings, examine, total
-from balances.keys import META, SHARDS, Keys, identity_name, shard_of
+from balances.keys import META, SHARDS, Keys, encode, identity_name, shard_of
 from balances.ledger import (
     Account,
     AccountChange,
@@ -144,7 +144,7 @@ class StoreLedger:
         keys = self.keys[shard]
         packed = wire.pack_account(new, now)
         try:
-            await self._do("open", [keys.account(new.id), keys.accounts], f"account {new.id}", new.id, packed)
+            await self._do("open", [keys.account(new.id), keys.accounts], f"account {new.id}", encode(new.id), packed)
         except Taken:
             held = (await self.account(address)).identities
             await self._unclaim([identity for identity in claimed if identity not in held], address)
@@ -156,7 +156,7 @@ class StoreLedger:
 
     async def _claim(self, identities: Sequence[Identity], address: Address) -> list[Identity]:
         """Make the identities the account's, all or none; returns those that were nobody's before."""
-        mine = f"{address.shard}:{address.account}".encode("utf-8", "surrogateescape")
+        mine = encode(f"{address.shard}:{address.account}")
         claimed: list[Identity] = []
         for identity in dict.fromkeys(identities):
             if await self.link.call("SET", self._identity_key(identity), mine, "NX"):
@@ -199,7 +199,7 @@ class StoreLedger:
         return wire.read_account(address, packed).view()
 
     async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
-        start = b"(" + after.encode("utf-8", "surrogateescape") if after else b"-"
+        start = b"(" + encode(after) if after else b"-"
         pages = await asyncio.gather(
             *[self.link.call("ZRANGE", keys.accounts, start, "+", "BYLEX", "LIMIT", 0, limit) for keys in self.keys]
         )
@@ -348,7 +348,7 @@ class StoreLedger:
 
     async def entries(self, address: Address, after: str = "", limit: int = 100) -> tuple[Entry, ...]:
         keys = self.keys[address.shard]
-        flat = await self._run("entries", [keys.entries(address.account), keys.outbox], after, limit)
+        flat = await self._run("entries", [keys.entries(address.account), keys.outbox], encode(after), limit)
         return tuple(wire.read_entry(address.shard, flat[at], flat[at + 1]) for at in range(0, len(flat), 2))
 
     async def audit(self) -> Audit:

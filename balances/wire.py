@@ -46,7 +46,7 @@ _STATES = {
 
 def pack(fields: Sequence[object]) -> bytes:
     """The old msgpack string type is what every version of the store's library reads."""
-    packed: bytes = msgpack.packb(fields, use_bin_type=False, unicode_errors="surrogateescape")
+    packed: bytes = msgpack.packb(fields, use_bin_type=False, unicode_errors="surrogatepass")
     return packed
 
 
@@ -57,7 +57,7 @@ def unpack(packed: bytes) -> list[Any]:
 
 
 def text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
+    return value.decode("utf-8", "surrogatepass")
 
 
 def bounded(number: int) -> int:
@@ -231,8 +231,8 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
         refunded=fields[8],
         context=fields[9],
     )
-    answers, paid, keys = fields[11:14]
-    at = 14 + answers * 3
+    paid, keys = fields[13:15]
+    at = 15
     for place in range(at, at + paid * 2, 2):
         session.paid[text(fields[place])] = fields[place + 1]
     at += paid * 2

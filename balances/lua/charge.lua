@@ -27,10 +27,8 @@ if not a then return say('no-account', 0, 0) end
 local s = read_session(KEYS[6])
 if s then
     if s.account ~= ACCOUNT then return say('other-account', 0, 0) end
-    local known = find_answer(s, OPERATION)
-    if known then
-        return (s.answers[known + 1] == FINGERPRINT and '1' or '2') .. s.answers[known + 2]
-    end
+    local print, known = find_answer(s, OPERATION)
+    if known then return (print == FINGERPRINT and '1' or '2') .. known end
 end
 if a[VERSION] ~= TERMS then return say('stale', 0, available(a)) end
 
@@ -129,7 +127,7 @@ end
 local function open()
     local before = s
     s = new_session(ACCOUNT, DOOR, 'open', NOW, DUE)
-    if before then s.answers = before.answers end
+    if before then s.answered, s.answers = before.answered, before.answers end
     renew()
     settle_and_reserve()
     local wanted, got = false, false

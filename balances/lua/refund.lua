@@ -16,8 +16,8 @@ if not a then return '0' .. NOTHING end
 local own = read_session(KEYS[5])
 if own then
     if own.account ~= ACCOUNT then return '0' .. NOTHING end
-    local known = find_answer(own, OPERATION)
-    if known then return '1' .. own.answers[known + 2] end
+    local _, known = find_answer(own, OPERATION)
+    if known then return '1' .. known end
 end
 own = own or new_session(ACCOUNT, DOOR, 'closed', NOW, NOW)
 local same = SESSION == TARGET

@@ -1,20 +1,15 @@
 """The ledgers under test: the specification and the store, one fixture for both."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from servers import valkey
 
 from balances.ledger import Ledger
 from balances.link import Link
 from balances.memory import MemoryLedger
 from balances.scripts import all_scripts
 from balances.store import StoreLedger
+from tests.servers import valkey
 
 
 @pytest.fixture(scope="module")

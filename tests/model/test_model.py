@@ -30,7 +30,7 @@ def spoiler(old: str, new: str) -> Callable[[str], str]:
 
 BUGS = {
     "forgets the release": ("if keys[i] then release(a, keys[i]) end", ""),
-    "answers no repeat": ("if known then\n", "if known and false then\n"),
+    "answers no repeat": ("if known then return (print", "if false then return (print"),
     "debits twice": ("a[DEBITED] = a[DEBITED] + amount\n", "a[DEBITED] = a[DEBITED] + 2 * amount\n"),
     "reserves less than it grants": ("a[RESERVED] = a[RESERVED] + due", "a[RESERVED] = a[RESERVED] + max(0, due - 1)"),
     "loses the house's line": ("if debited ~= 0 then redis.call('HINCRBY'", "if false then redis.call('HINCRBY'"),

@@ -1,5 +1,7 @@
--- The session, packed as one flat array: 14 fields of header, the answers (operation, fingerprint, packed answer), what
--- buckets paid (bucket, units), and the keys (10 fields and their parts). See read_session for the order.
+-- The session, packed as one flat array: 15 fields of header, what buckets paid (bucket, units), and the keys (10 fields
+-- and their parts); see read_session for the order. The answers are one string, because a request reads none of them
+-- unless it is a repeat: for each, the lengths of answer (4 octets), fingerprint and operation (2 each), then operation,
+-- fingerprint, answer.
 
 local ANSWERS = 16 -- kept for replay; the opening's is never dropped
 
@@ -10,14 +12,12 @@ local function read_session(key)
     local s = {
         account = f[1], door = f[2], state = f[3], opened_at = f[4], updated_at = f[5], deadline = f[6],
         lapse = f[7], spent = f[8], refunded = f[9], context = f[10], opening = f[11],
-        answers = {}, paid = {}, keys = {},
+        answered = f[12], answers = f[13], paid = {}, keys = {},
     }
-    local at = 14
-    for i = 1, f[12] * 3 do s.answers[i] = f[at + i] end
-    at = at + f[12] * 3
-    for i = 1, f[13] * 2 do s.paid[i] = f[at + i] end
-    at = at + f[13] * 2
-    for i = 1, f[14] do
+    local at = 15
+    for i = 1, f[14] * 2 do s.paid[i] = f[at + i] end
+    at = at + f[14] * 2
+    for i = 1, f[15] do
         local k = {
             key = f[at + 1], unit = f[at + 2], quote = f[at + 3], used = f[at + 4], paid_units = f[at + 5],
             spent = f[at + 6], money_units = f[at + 7], cost = f[at + 8], provisional = f[at + 9], parts = {},
@@ -34,11 +34,9 @@ end
 local function pack_session(s)
     local f = {
         s.account, s.door, s.state, s.opened_at, s.updated_at, s.deadline, s.lapse, s.spent, s.refunded, s.context,
-        s.opening, #s.answers / 3, #s.paid / 2, #s.keys,
+        s.opening, s.answered, s.answers, #s.paid / 2, #s.keys,
     }
-    local n = 14
-    for i = 1, #s.answers do f[n + i] = s.answers[i] end
-    n = n + #s.answers
+    local n = 15
     for i = 1, #s.paid do f[n + i] = s.paid[i] end
     n = n + #s.paid
     for i = 1, #s.keys do
@@ -57,24 +55,42 @@ local function new_session(account, door, state, now, deadline)
     return {
         account = account, door = door, state = state, opened_at = now, updated_at = now, deadline = deadline,
         lapse = 'release', spent = 0, refunded = false, context = '', opening = '',
-        answers = {}, paid = {}, keys = {},
+        answered = 0, answers = '', paid = {}, keys = {},
     }
 end
 
+-- Returns fingerprint and packed answer of an operation of this session, or nothing.
 local function find_answer(s, operation)
-    for i = 1, #s.answers, 3 do
-        if s.answers[i] == operation then return i end
+    local answers = s.answers
+    if not string.find(answers, struct.pack('>H', #operation) .. operation, 1, true) then return end
+    local at = 1
+    while at <= #answers do
+        local answer, fingerprint, name = struct.unpack('>IHH', answers, at)
+        at = at + 8
+        if string.sub(answers, at, at + name - 1) == operation then
+            at = at + name
+            local stop = at + fingerprint
+            return string.sub(answers, at, stop - 1), string.sub(answers, stop, stop + answer - 1)
+        end
+        at = at + name + fingerprint + answer
     end
 end
 
+-- Adds an answer and drops the oldest that is one too many and not the opening's.
 local function keep_answer(s, operation, fingerprint, answer)
-    local answers = s.answers
-    local n = #answers
-    answers[n + 1], answers[n + 2], answers[n + 3] = operation, fingerprint, answer
-    if n >= ANSWERS * 3 then
-        local oldest = answers[1] == s.opening and 4 or 1
-        for _ = 1, 3 do table.remove(answers, oldest) end
+    local kept = s.answers
+    s.answered = s.answered + 1
+    if s.answered > ANSWERS then
+        local size, print, name = struct.unpack('>IHH', kept, 1)
+        local from = 1
+        if string.sub(kept, 9, 8 + name) == s.opening then
+            from = 9 + name + print + size
+            size, print, name = struct.unpack('>IHH', kept, from)
+        end
+        kept = string.sub(kept, 1, from - 1) .. string.sub(kept, from + 8 + name + print + size)
+        s.answered = ANSWERS
     end
+    s.answers = kept .. struct.pack('>IHH', #answer, #fingerprint, #operation) .. operation .. fingerprint .. answer
 end
 
 local function new_key(key, unit, quote)

@@ -1,0 +1,249 @@
+"""Accounts, identities, operations and pages: what the stories do not tell, on both ledgers."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from balances.ledger import (
+    Account,
+    AccountChange,
+    Address,
+    Charge,
+    Charged,
+    Gift,
+    Identity,
+    IdentityType,
+    InsufficientFunds,
+    Ledger,
+    Movement,
+    NewAccount,
+    NoSuchAccount,
+    OperationConflict,
+    OutOfRange,
+    Phase,
+    Quote,
+    Status,
+    Taken,
+    Unit,
+    Use,
+    Verdict,
+)
+from balances.money import LIMIT
+from balances.price import Price, Step
+
+DATA = Quote(price=Price(0, (Step(None, 1, 1),)), terms=b"data")
+
+
+def e164(number: str) -> Identity:
+    return Identity(type=IdentityType.E164, value=number)
+
+
+async def opened(ledger: Ledger, name: str, *numbers: str, parent: str | None = None, limit: int = 0) -> Account:
+    identities = tuple(e164(number) for number in numbers)
+    new = NewAccount(id=name, plan="basic", currency="EUR", credit_limit=limit, identities=identities, parent=parent)
+    return await ledger.open_account(new, 5)
+
+
+def top_up(account: Account, operation: str, amount: int) -> Movement:
+    return Movement(address=account.address, operation=operation, amount=amount, cause="topup", reference="cash", now=7)
+
+
+def opening(account: Account, session: str, wanted: int) -> Charge:
+    return Charge(
+        address=account.address,
+        version=account.version,
+        session=session,
+        operation="0",
+        fingerprint=1,
+        phase=Phase.OPEN,
+        door="test",
+        now=10,
+        deadline=100,
+        uses=(Use(key="k", unit=Unit.OCTETS, wanted=wanted, least=wanted, quote=DATA),),
+    )
+
+
+async def test_an_account_is_found_by_id_and_identity(ledger: Ledger) -> None:
+    account = await opened(ledger, "ann", "491", "492")
+    assert await ledger.address("ann") == await ledger.find(e164("492")) == account.address
+    assert await ledger.account(account.address) == account
+    assert (account.version, account.status, account.opened_at, account.available) == (1, Status.ACTIVE, 5, 0)
+    assert await ledger.find(e164("493")) is None
+    assert await ledger.address("bob") is None
+    with pytest.raises(NoSuchAccount):
+        await ledger.account(Address(shard=0, account="bob"))
+
+
+async def test_an_id_or_identity_that_is_taken_changes_nothing(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann", "491")
+    with pytest.raises(Taken):
+        await opened(ledger, "ann", "499")
+    with pytest.raises(Taken):
+        await opened(ledger, "bob", "498", "491")
+    assert await ledger.address("bob") is None
+    assert [await ledger.find(e164(number)) for number in ("491", "498", "499")] == [ann.address, None, None]
+
+
+async def test_a_member_lives_in_the_shard_of_its_parent(ledger: Ledger) -> None:
+    parent = await opened(ledger, "firm")
+    for name in ("m1", "m2", "m3", "m4"):
+        member = await opened(ledger, name, parent="firm")
+        assert await ledger.address(name) == member.address == Address(shard=parent.address.shard, account=name)
+    with pytest.raises(NoSuchAccount):
+        await opened(ledger, "orphan", parent="nobody")
+    with pytest.raises(Taken):
+        await opened(ledger, "m1")
+
+
+async def test_pages_come_in_the_order_of_ids(ledger: Ledger) -> None:
+    names = [f"a{number:02}" for number in range(25)]
+    for name in reversed(names):
+        await opened(ledger, name)
+    found: list[str] = []
+    while page := await ledger.accounts(found[-1] if found else "", 10):
+        found += [account.address.account for account in page]
+    assert found == names
+
+
+async def test_new_terms_raise_the_version(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann", "491", "492", limit=100)
+    await opened(ledger, "bob", "493")
+    changed = await ledger.change_account(
+        ann.address,
+        AccountChange(plan="gold", status=Status.SUSPENDED, identities=(e164("492"), e164("494"))),
+        9,
+    )
+    assert changed == await ledger.account(ann.address)
+    assert (changed.version, changed.plan, changed.status, changed.credit_limit) == (2, "gold", "suspended", 100)
+    found = [await ledger.find(e164(number)) for number in ("491", "492", "494")]
+    assert found == [None, ann.address, ann.address]
+    with pytest.raises(Taken):
+        await ledger.change_account(ann.address, AccountChange(identities=(e164("495"), e164("493"))), 9)
+    assert await ledger.find(e164("495")) is None
+    with pytest.raises(NoSuchAccount):
+        await ledger.change_account(Address(shard=0, account="zoe"), AccountChange(identities=(e164("496"),)), 9)
+    assert await ledger.find(e164("496")) is None
+
+
+async def test_a_credit_limit_below_what_is_in_use_is_refused(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann", limit=100)
+    assert (await ledger.charge(opening(ann, "s", 60))).verdict is Verdict.DONE
+    with pytest.raises(InsufficientFunds):
+        await ledger.change_account(ann.address, AccountChange(credit_limit=59), 9)
+    for limit in (-1, LIMIT):
+        with pytest.raises((OutOfRange, InsufficientFunds)):
+            await ledger.change_account(ann.address, AccountChange(credit_limit=limit), 9)
+    assert (await ledger.change_account(ann.address, AccountChange(credit_limit=60), 9)).available == 0
+
+
+async def test_a_movement_happens_once_and_other_content_is_a_conflict(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    first = await ledger.move(top_up(ann, "t1", 50))
+    await ledger.move(top_up(ann, "t2", 1))
+    repeat = await ledger.move(top_up(ann, "t1", 50))
+    assert repeat == msgspec.structs.replace(first, repeated=True)
+    with pytest.raises(OperationConflict):
+        await ledger.move(top_up(ann, "t1", 51))
+    with pytest.raises(OperationConflict):
+        await ledger.give(Gift(address=ann.address, operation="t1", offer="o", unit=Unit.OCTETS, amount=50, now=7))
+    assert (await ledger.account(ann.address)).money.credited == 51
+
+
+async def test_movements_beyond_funds_or_range_are_refused(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann", limit=10)
+    await ledger.move(top_up(ann, "t1", 50))
+    with pytest.raises(InsufficientFunds):
+        await ledger.move(top_up(ann, "t2", -61))
+    for amount in (0, LIMIT, -LIMIT, LIMIT - 55, 10**30):
+        with pytest.raises(OutOfRange):
+            await ledger.move(top_up(ann, "t3", amount))
+    assert (await ledger.move(top_up(ann, "t2", -60))).account.available == 0
+    with pytest.raises(NoSuchAccount):
+        await ledger.move(Movement(address=Address(shard=1, account="x"), operation="o", amount=1, cause="c", now=1))
+
+
+async def test_a_gift_happens_once_whatever_its_expiry_would_be_now(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    gift = Gift(address=ann.address, operation="g", offer="gig", unit=Unit.OCTETS, amount=9, expires_at=1000, now=7)
+    first = await ledger.give(gift)
+    assert (first.bucket, first.account.buckets[0].initial, first.repeated) == ("gig#1", 9, False)
+    again = await ledger.give(msgspec.structs.replace(gift, expires_at=2000, now=8))
+    assert again == msgspec.structs.replace(first, repeated=True)
+    for amount in (0, -1, LIMIT):
+        with pytest.raises(OutOfRange):
+            await ledger.give(msgspec.structs.replace(gift, operation="h", amount=amount))
+
+
+async def test_entries_tell_before_and_after_page_by_page(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    receipts = [await ledger.move(top_up(ann, f"t{number}", 10 + number)) for number in range(5)]
+    first = await ledger.entries(ann.address, limit=2)
+    rest = await ledger.entries(ann.address, after=first[-1].id)
+    assert [entry.id for entry in first + rest] == [receipt.entry for receipt in receipts]
+    entry = rest[0]
+    assert (entry.at, entry.account, entry.operation, entry.cause, entry.reference) == (7, "ann", "t2", "topup", "cash")
+    line = entry.lines[0]
+    assert (line.bucket, line.asset, line.credited, line.before, line.after) == ("money", "EUR", 12, 21, 33)
+
+
+async def test_sessions_are_listed_located_and_read(ledger: Ledger) -> None:
+    ann, bob = await opened(ledger, "ann"), await opened(ledger, "bob")
+    for account in (ann, bob):
+        await ledger.move(top_up(account, "t", 100))
+    for account, session in ((ann, "s1"), (bob, "s2"), (ann, "s3")):
+        charge = msgspec.structs.replace(opening(account, session, 10), context=session.encode())
+        await ledger.charge(msgspec.structs.replace(charge, deadline=200 - int(session[1])))
+    assert [session.id for session in await ledger.sessions()] == ["s3", "s2", "s1"]
+    assert [session.id for session in await ledger.sessions(ann.address)] == ["s3", "s1"]
+    assert [session.id for session in await ledger.sessions(limit=1)] == ["s3"]
+    assert await ledger.locate("s2") == bob.address
+    assert await ledger.locate("s4") is None
+    assert await ledger.session(ann.address, "s2") is None
+    session = await ledger.session(bob.address, "s2")
+    assert session is not None
+    assert (session.door, session.context, session.deadline, session.opened_at) == ("test", b"s2", 198, 10)
+    held = session.holdings[0]
+    assert (held.key, held.granted, held.cost, held.used, held.spent) == ("k", 10, 10, 0, 0)
+
+
+async def test_parallel_openings_never_reserve_more_than_there_is(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    await ledger.move(top_up(ann, "t", 105))
+    answers: list[Charged] = await asyncio.gather(
+        *[ledger.charge(opening(ann, f"s{number}", 10)) for number in range(200)]
+    )
+    assert sum(answer.grants[0].granted == 10 for answer in answers) == 10
+    assert sum(answer.grants[0].refused == "insufficient-credit" for answer in answers) == 190
+    account = await ledger.account(ann.address)
+    assert (account.money.reserved, account.available) == (100, 5)
+    assert (await ledger.audit()).balanced
+
+
+async def test_an_account_nobody_knows(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    stranger = msgspec.structs.replace(ann, address=Address(shard=0, account="nobody"))
+    assert await ledger.charge(opening(stranger, "s", 1)) == Charged(verdict=Verdict.NO_ACCOUNT)
+
+
+async def test_two_accounts_do_not_share_a_session(ledger: Ledger) -> None:
+    firm = await opened(ledger, "firm")
+    member = await opened(ledger, "member", parent="firm")
+    await ledger.charge(opening(firm, "s", 1))
+    assert (await ledger.charge(opening(member, "s", 1))).verdict is Verdict.OTHER_ACCOUNT
+
+
+async def test_names_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:
+    odd = "h\u00e4\U0001f600{x}:*\n\udc80\ud800"
+    ann = await opened(ledger, odd, odd)
+    await ledger.move(top_up(ann, odd, 10))
+    await ledger.charge(opening(ann, odd, 10))
+    assert (await ledger.accounts())[0].identities[0].value == odd
+    assert [session.id for session in await ledger.sessions(ann.address)] == [odd]
+    assert [lapsed.session for lapsed in await ledger.expire(100)] == [odd]
+    assert (await ledger.audit()).balanced
+
+
+async def test_the_ledger_answers_its_probe(ledger: Ledger) -> None:
+    await ledger.probe()
+    assert (await ledger.audit()).accounts == 0
