@@ -19,7 +19,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed and "interop" in item.path.parts:
         for name, path in programs.logs.items():
             text = path.read_text(errors="replace") if path.exists() else ""
-            report.sections.append((f"log of {name}", "\n".join(text.splitlines()[-60:])))
+            said = text.partition("--- Statistics Screen")[0]  # SIPp's are long and say nothing of one call
+            report.sections.append((f"log of {name}", "\n".join(said.splitlines()[-60:])))
     return report
 
 
@@ -58,4 +59,5 @@ def daemon(network: Network, directory: Path, capture: Capture | None) -> Iterat
 def phones(network: Network, directory: Path) -> Iterator[Phones]:
     phones = Phones(network, directory)
     yield phones
-    phones.close()
+    for name in phones.close():
+        programs.logs.pop(name, None)

@@ -86,6 +86,11 @@ class Daemon:
         found: list[dict[str, Any]] = self._get(f"/v1/accounts/{account}/entries")["entries"]
         return found
 
+    def open_peers(self) -> set[str]:
+        """Origin-Hosts of the Diameter peers that are connected."""
+        peers = self._get("/v1/peers")["peers"]
+        return {peer["name"] for peer in peers if peer["door"] == "diameter" and "OPEN" in peer["state"].upper()}
+
     def audit(self) -> dict[str, Any]:
         return self._get("/v1/audit")
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from tests.interop.daemon import ORIGIN_HOST, ORIGIN_REALM, ROOT
+from tests.interop.daemon import ORIGIN_HOST, ORIGIN_REALM, ROOT, Daemon
 from tests.interop.network import DIAMETER, SIP, Network, is_bound
 from tests.interop.programs import Program
 
 HERE = Path(__file__).parent
+ORIGIN_HOST_OF_CORE = "ims.example.net"
 
 
 def redirect_proxy(network: Network, directory: Path, *defines: str, **values: str) -> Program:
@@ -15,9 +16,14 @@ def redirect_proxy(network: Network, directory: Path, *defines: str, **values: s
     return _kamailio("kamailio", ROOT / "deploy/kamailio/redirect.cfg", directory, settings, defines)
 
 
-def ims_core(network: Network, directory: Path, credits: int, buffer: int) -> Program:
+def ims_core(network: Network, directory: Path, daemon: Daemon, credits: int, buffer: int) -> Program:
     """``kamailio-ims.cfg``, connected to our Diameter door."""
-    values = {"origin_host": "ims.example.net", "realm": ORIGIN_REALM, "server": network.server, "proxy": network.proxy}
+    values = {
+        "origin_host": ORIGIN_HOST_OF_CORE,
+        "realm": ORIGIN_REALM,
+        "server": network.server,
+        "proxy": network.proxy,
+    }
     peer = directory / "cdp.xml"
     peer.write_text((HERE / "cdp.xml").read_text().format(port=DIAMETER, **values))
     settings = {
@@ -30,7 +36,7 @@ def ims_core(network: Network, directory: Path, credits: int, buffer: int) -> Pr
         "BUFFER": str(buffer),
     }
     core = _kamailio("kamailio-ims", HERE / "kamailio-ims.cfg", directory, settings)
-    core.wait_for(rf"Peer {network.server}:{DIAMETER} connected")
+    core.wait_until("an open connection", lambda: ORIGIN_HOST_OF_CORE in daemon.open_peers())
     return core
 
 

@@ -44,11 +44,12 @@ class Phones:
         return phone
 
     def messages(self, phone: Program) -> str:
-        """Every message a phone sent and got."""
-        return (self._directory / f"{phone.name}.messages").read_text()
+        """Every message a phone has sent and got."""
+        path = self._directory / f"{phone.name}.messages"
+        return path.read_text() if path.exists() else ""
 
-    def close(self) -> None:
-        """Put both down."""
+    def close(self) -> list[str]:
+        """Put all down; their names."""
         for phone in self._running:
             phone.stop()
-        self._running.clear()
+        return [phone.name for phone in self._running]

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.needs("kamailio", IMS_CHARGING, "sipp")
 
 @pytest.fixture(scope="module", autouse=True)
 def core(network: Network, directory: Path, daemon: Daemon) -> Iterator[Program]:
-    core = ims_core(network, directory, CREDITS, BUFFER)
+    core = ims_core(network, directory, daemon, CREDITS, BUFFER)
     yield core
     core.stop()
 
