@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from balances.ledger import Audit, Ledger, Unavailable
 from balances.money import MICRO
-from ocs.http.views import UNITS
 from ocs.metrics import Metrics
+from ocs.observers import UNITS
 
 MOST_SESSIONS = 10_000
 """Sessions read to count them by door; beyond, the count stays at this."""

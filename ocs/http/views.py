@@ -18,9 +18,7 @@ from ocs.http.models import (
     SessionView,
     SumView,
 )
-
-UNITS = frozenset(unit.value for unit in Unit if unit is not Unit.MONEY)
-"""Assets that are counted and not money."""
+from ocs.observers import UNITS
 
 CAUSES = {
     "topup": "top-up",
