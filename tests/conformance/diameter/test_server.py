@@ -1,7 +1,6 @@
 """The server around the protocol: time, load, bad handlers, slow readers, own requests, the end."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -131,8 +130,9 @@ async def test_peer_that_does_not_read_is_cut_off_and_others_are_served(make_doo
     lazy.reader._transport.pause_reading()
     for number in range(400):
         lazy.send(build.ccr(session=f"s;{number}"))
-    end = time.monotonic() + 5
-    while len(door.server.peers()) == 2 and time.monotonic() < end:
+    for _ in range(500):
+        if len(door.server.peers()) == 1:
+            break
         await asyncio.sleep(0.01)
     assert [peer.host for peer in door.server.peers()] == ["pgw2.epc.example.net"]
     assert code(await keen.ask(build.ccr())) == 2001
@@ -207,7 +207,7 @@ async def test_drain_finishes_what_is_in_work_and_says_goodbye(door, build):
     assert answers == {"pgw1;1;1", "new"}
     goodbye = await client.read()
     assert (goodbye.command, goodbye.get(avps.DISCONNECT_CAUSE)) == (282, 0)
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", door.server.port)
     parts = [avps.RESULT_CODE.encode(2001), *build.head()]
     client.write(encode_message(0, 282, 0, goodbye.hop_by_hop, goodbye.end_to_end, parts))
