@@ -22,6 +22,9 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     timeout: float = 1.0
     """Seconds after which a call to the store counts as unanswered, its outcome as unknown."""
 
+    patience: float = 10.0
+    """Seconds for which a start waits for a store that cannot be reached yet."""
+
     in_flight: int = 10_000
     """Calls waiting for the store at one time, per process; more are refused at once."""
 
@@ -49,7 +52,7 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 parse_target(self.url)
             except BadUrl as problem:
                 raise ValueError(f"url: {problem}") from None
-        for name in ("timeout", "in_flight", "reaper_interval", "reaper_batch"):
+        for name in ("timeout", "patience", "in_flight", "reaper_interval", "reaper_batch"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
         if self.journal_file_size < 65_536:

@@ -52,7 +52,7 @@ class Charging:
             limit=config.balances.in_flight,
             observer=VaultObserver(metrics),
         )
-        await link.open()
+        await link.open(config.balances.patience)
         try:
             ledger = StoreLedger(link)
             await ledger.prepare()
