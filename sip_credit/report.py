@@ -177,7 +177,7 @@ def answer_interim(report: Report, outcome: Outcome, call: Call, total: int) -> 
     item = item_of(outcome)
     granted = (item.granted or 0) if item and outcome.result is Result.OK else 0
     cap = total + granted
-    if item and cap > call.cap:
+    if item and granted and cap > call.cap:
         extended = msgspec.structs.replace(call, cap=cap)
         return Answer(status=200, headers=grant_headers(item, extended, prefix)), extended
     reason = "insufficient-credit" if granted else refused_as(outcome).value
