@@ -8,11 +8,12 @@ from balances.link import Script
 
 VERBS = ("open", "change", "move", "give", "charge", "refund", "expire", "entries", "sessions", "audit")
 
+_CONSTANTS = re.compile(r"^local ([A-Z_]+(?:, [A-Z_]+)*) = ([0-9]+(?:, [0-9]+)*)(?: --.*)?$", re.MULTILINE)
 _USES = re.compile(r"^-- uses:(.*)$", re.MULTILINE)
 
 
 def assemble(verb: str) -> str:
-    """The script's text as the store gets it: its ``#!lua`` line, the shared parts, then the verb itself."""
+    """The script's text as one reads it: its ``#!lua`` line, the shared parts, then the verb itself."""
     folder = files("balances") / "lua"
     first, rest = (folder / f"{verb}.lua").read_text().split("\n", 1)
     named = _USES.search(rest)
@@ -20,10 +21,26 @@ def assemble(verb: str) -> str:
     return "\n".join([first, *[(folder / "lib" / f"{part}.lua").read_text() for part in parts], rest])
 
 
+def inline(text: str) -> str:
+    """Put the numbers in the place of their names.
+
+    A script runs from its top each time, and Lua walks all captured locals for each one a function captures: named
+    numbers would cost more than the work itself.
+    """
+    values: dict[str, str] = {}
+    for names, numbers in _CONSTANTS.findall(text):
+        values.update(zip(names.split(", "), numbers.split(", "), strict=True))
+    if not values:
+        return text
+    names = re.compile(rf"(?<!')\b({'|'.join(values)})\b(?!')")
+    inlined: str = names.sub(lambda name: values[name[0]], _CONSTANTS.sub("", text))
+    return inlined
+
+
 @cache
 def script(verb: str) -> Script:
     """The script of one verb."""
-    return Script(verb, assemble(verb))
+    return Script(verb, inline(assemble(verb)))
 
 
 def all_scripts() -> tuple[Script, ...]:

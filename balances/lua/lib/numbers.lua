@@ -1,7 +1,7 @@
 -- Numbers: all are integers below 2^53, where Lua's doubles count exactly. Whatever would reach it raises RANGE, which
 -- is always raised before the first write.
 
-local LIMIT = 2 ^ 53
+local LIMIT = 9007199254740992 -- 2^53
 local RANGE = {}
 local fmod, min, max = math.fmod, math.min, math.max
 

@@ -78,19 +78,20 @@ end
 
 -- Adds an answer and drops the oldest that is one too many and not the opening's.
 local function keep_answer(s, operation, fingerprint, answer)
-    local kept = s.answers
-    s.answered = s.answered + 1
-    if s.answered > ANSWERS then
-        local size, print, name = struct.unpack('>IHH', kept, 1)
-        local from = 1
-        if string.sub(kept, 9, 8 + name) == s.opening then
-            from = 9 + name + print + size
-            size, print, name = struct.unpack('>IHH', kept, from)
-        end
-        kept = string.sub(kept, 1, from - 1) .. string.sub(kept, from + 8 + name + print + size)
-        s.answered = ANSWERS
+    local kept, first, from = s.answers, '', 1
+    local new = struct.pack('>IHH', #answer, #fingerprint, #operation) .. operation .. fingerprint .. answer
+    if s.answered < ANSWERS then
+        s.answered = s.answered + 1
+        s.answers = kept .. new
+        return
     end
-    s.answers = kept .. struct.pack('>IHH', #answer, #fingerprint, #operation) .. operation .. fingerprint .. answer
+    local size, print, name = struct.unpack('>IHH', kept, 1)
+    if string.sub(kept, 9, 8 + name) == s.opening then
+        from = 9 + name + print + size
+        first = string.sub(kept, 1, from - 1)
+        size, print, name = struct.unpack('>IHH', kept, from)
+    end
+    s.answers = first .. string.sub(kept, from + 8 + name + print + size) .. new
 end
 
 local function new_key(key, unit, quote)
