@@ -22,7 +22,7 @@ from charging.event import (
     ServiceKind,
     Unit,
 )
-from sip_credit.address import Address, Malformed, parse_address
+from sip_credit.address import Address, Malformed, Uri, parse_address
 from sip_credit.call import Call, session_of
 from sip_credit.message import Request
 from sip_credit.settings import Grants, Peer, Settings
@@ -75,14 +75,14 @@ def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Ch
     if request.to.tag:
         return Answer(status=481)  # no dialog ever begins here (section 12.2.2)
     target = request.target
-    called = clean(target.subscriber if target.scheme in ("sip", "sips", "tel") else target.text)
+    called = clean(_subscriber(target, peer) if target.scheme in ("sip", "sips", "tel") else target.text)
     if not 0 < len(called) <= LONGEST_NAME:
         return refusal(Result.UNRATEABLE, peer, settings)
     caller = _caller(request, peer)
     account = request.headers.get(peer.header_prefix + "Account")
     identities = tuple(
         identity
-        for identity in (*_account_identity(account), *_identities(caller))
+        for identity in (*_account_identity(account), *_identities(caller, peer))
         if len(identity.value) <= LONGEST_NAME
     )
     refreshes = _refreshes(request, peer)
@@ -90,7 +90,7 @@ def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Ch
     call = Call(
         call_id=clean(request.call_id)[:LONGEST_NAME],
         peer=peer.name,
-        caller=clean(caller.uri.subscriber).removeprefix("+")[:LONGEST_NAME] if caller else "",
+        caller=clean(_subscriber(caller.uri, peer)).removeprefix("+")[:LONGEST_NAME] if caller else "",
         called=called.removeprefix("+"),
         identities=tuple((identity.type.value, identity.value) for identity in identities),
         invited_at=now,
@@ -211,7 +211,7 @@ def item_of(outcome: Outcome) -> ItemOutcome | None:
 
 def identities_of(request: Request, peer: Peer) -> tuple[Identity, ...]:
     """Who calls, as the headers the peer is trusted with say; best first."""
-    return _identities(_caller(request, peer))
+    return _identities(_caller(request, peer), peer)
 
 
 def operation(*parts: str) -> str:
@@ -247,13 +247,21 @@ def _caller(request: Request, peer: Peer) -> Address | None:
     return None
 
 
-def _identities(caller: Address | None) -> tuple[Identity, ...]:
+def _subscriber(uri: Uri, peer: Peer) -> str:
+    """The number as the peer's rules rewrite it, else the user part."""
+    if not uri.number:
+        return uri.subscriber
+    beginning = max((start for start in peer.rewrite if uri.number.startswith(start)), key=len, default=None)
+    return uri.number if beginning is None else peer.rewrite[beginning] + uri.number.removeprefix(beginning)
+
+
+def _identities(caller: Address | None, peer: Peer) -> tuple[Identity, ...]:
     if caller is None:
         return ()
     uri = caller.uri
     found: list[Identity] = []
     if uri.number:
-        found.append(Identity(type=IdentityType.E164, value=uri.number.removeprefix("+")))
+        found.append(Identity(type=IdentityType.E164, value=_subscriber(uri, peer).removeprefix("+")))
     if uri.host:
         user = uri.user.partition(";")[0]
         found.append(Identity(type=IdentityType.SIP, value=clean(f"{user}@{uri.host}")))

@@ -127,6 +127,20 @@ async def test_whoever_forwards_pays_if_the_peer_says_so(house: House) -> None:
     assert (await house.proxy.ask(diverted)).status == 302
 
 
+async def test_numbers_as_they_are_written_on_the_trunk(house: House) -> None:
+    await house.restart(Settings(port=0, peers=(Peer(rewrite={"0": "+49", "011": "+", "9011": "+"}),)))
+    await house.open("1.00")
+    for number, (caller, called) in enumerate(
+        [("0-170-0001", "030123456"), ("011491700001", "901149301234"), ("+491700001", "49301234")]
+    ):
+        asserted = ("P-Asserted-Identity", f"<tel:{caller}>")
+        request = house.request("INVITE", f"c{number}", asserted, ("X-OCS-Supports", "refresh"), uri=f"sip:{called}@h")
+        assert (await house.proxy.ask(request)).status == 302
+    services = [event.service for event in house.gate.events]
+    assert [service.called for service in services] == ["4930123456", "49301234", "49301234"]
+    assert {service.calling for service in services} == {"491700001"}
+
+
 # ---- the life of a call
 
 
