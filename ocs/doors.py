@@ -16,13 +16,11 @@ from charging.engine import Engine
 from ocs.config import Config
 from ocs.credit_control.answer import FailureHandling
 from ocs.credit_control.handler import CreditControl
-from ocs.diameter.answer import Answer
-from ocs.diameter.message import Message
 from ocs.http.models import PeerView
 from ocs.http.views import moment
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
-from ocs.server import DiameterServer, PeerInfo
+from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
 from sip_credit.server import SipServer
 
@@ -71,12 +69,9 @@ class Doors:
 
     def __init__(self, config: Config, charging: Charging, metrics: Metrics) -> None:
         self._charging = charging
-        credit_control = CreditControl(charging.engine, FailureHandling())
-
-        async def answer(request: Message, _: PeerInfo) -> Answer:
-            return await credit_control(request)
-
-        self.diameter = DiameterServer(config.diameter, answer, DiameterDoor(metrics))
+        observer = DiameterDoor(metrics)
+        credit_control = CreditControl(charging.engine, FailureHandling(), observer)
+        self.diameter = DiameterServer(config.diameter, credit_control, observer)
         self.sip = SipServer(
             config.sip_credit, charging.engine, SipDoor(metrics), wall_clock, ready=lambda: charging.link.connected
         )

@@ -9,6 +9,8 @@ from ocs.credit_control.answer import FailureHandling, write
 from ocs.credit_control.request import read
 from ocs.diameter.answer import Answer
 from ocs.diameter.message import Message
+from ocs.diameter.observer import DiameterObserver
+from ocs.pending import PeerInfo
 
 
 class Charging(Protocol):
@@ -20,13 +22,22 @@ class Charging(Protocol):
 class CreditControl:
     """Answers Credit-Control-Requests by asking the charging engine; keeps nothing between two requests."""
 
-    def __init__(self, charging: Charging, handling: FailureHandling, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        charging: Charging,
+        handling: FailureHandling,
+        observer: DiameterObserver,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._charging = charging
         self._handling = handling
+        self._observer = observer
         self._clock = clock
 
-    async def __call__(self, message: Message) -> Answer:
+    async def __call__(self, message: Message, _peer: PeerInfo) -> Answer:
         """The answer to a CCR that has passed its command's grammar; raises RemoteError for what cannot be read."""
         request = read(message, now=int(self._clock() * 1000))
         outcome = await self._charging.handle(request.event)
+        if outcome.replayed:
+            self._observer.duplicate()
         return write(request, outcome, self._handling)

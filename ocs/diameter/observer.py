@@ -13,7 +13,7 @@ class DiameterObserver(Protocol):
         """It got its answer. ``request_type``: ``initial``, ``update``, ``termination``, ``event`` or ``unknown``."""
 
     def duplicate(self) -> None:
-        """A repeat came while the first copy was in work; it gets the same answer."""
+        """A repeat came; it gets the answer of the first copy, which is in work still or was answered before."""
 
     def peer_up(self, peer: str) -> None:
         """A peer (Origin-Host) is open."""
