@@ -142,25 +142,9 @@ class Books:
             )
         return Spent(money=money, allowance=allowance, least=least, most=most)
 
-    def by_account(self) -> dict[str, Spent]:
-        """Spent per account, of every account that has a session in the books."""
-        return {account: self.spent(account) for account in sorted({i.account for i in self.sessions.values()})}
-
     def counts(self) -> dict[str, int]:
         """Sessions per service."""
         counted: defaultdict[str, int] = defaultdict(int)
         for item in self.sessions.values():
             counted[item.service] += 1
         return dict(counted)
-
-    def merge(self, other: "Books") -> "Books":
-        """These books and the other's in one."""
-        merged = Books()
-        for books in (self, other):
-            merged._used.update(books._used)
-            merged.uncertain.update(books.uncertain)
-            merged._clocks.update(books._clocks)
-            merged._refunded |= books._refunded
-            merged._allowances |= books._allowances
-            merged.sessions.update(books.sessions)
-        return merged

@@ -51,11 +51,6 @@ class SessionRunner:
         client.on_reauthorise = self._reauthorise
         client.on_abort = self._abort
 
-    @property
-    def open_sessions(self) -> int:
-        """Sessions that are not over."""
-        return len(self._sessions)
-
     def finish_all(self) -> None:
         """End every session in order: the rest is reported with the terminations."""
         for session, wake in self._sessions.values():

@@ -37,6 +37,8 @@ START_SECONDS = 30.0
 FIRST_AMOUNT = "1.00"
 """What each account begins with: little enough that some run dry, so that final units, refusals and top-ups happen."""
 OFFER = "data-1gb"
+BUNDLE_SECONDS = 60
+"""One bundle lasts an account longer than this at the usual load; a longer run gives more of them."""
 SLICE_SECONDS = 4
 """SIP calls are short here, and so is the slice: calls ask for more before they end."""
 
@@ -71,7 +73,14 @@ class Server:
         command = Path(sys.executable).with_name("ocs")
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                command, "serve", "--sample", env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                "serve",
+                "--sample",
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us: we end the traffic first, then the server
             )
         file = self._directory / "ports.json"
         deadline = time.monotonic() + START_SECONDS
@@ -151,6 +160,7 @@ async def demonstrate(settings: Settings, sip_rate: float, keep: bool, console: 
             _print(verdict, console)
             if keep:
                 console.print(f"status page http://127.0.0.1:{ports.http}/  Diameter {ports.diameter}  SIP {ports.sip}")
+                console.print(f"books balanced: {'yes' if verdict.balanced else 'NO'}", highlight=False)
                 console.print("the server keeps running; Ctrl-C ends it")
                 with interruptible(lambda: os.kill(ports.pid, signal.SIGTERM)):
                     await server.wait()
@@ -172,7 +182,8 @@ async def _run(settings: Settings, sip_rate: float, ports: Ports, console: Conso
     marks = await prepare(api, subscribers, FIRST_AMOUNT, run)
     books, core_outcomes, sip_outcomes = Books(), Outcomes(), Outcomes()
     for subscriber in subscribers[::4]:
-        await api.give(subscriber.account, OFFER, f"{run}-{subscriber.account}-bundle")
+        for number in range(1 + int(settings.duration // BUNDLE_SECONDS)):
+            await api.give(subscriber.account, OFFER, f"{run}-{subscriber.account}-bundle-{number}")
         books.allow(subscriber.account, OFFER)
     core_options = MnoOptions(settings=settings, port=ports.diameter, http=url)
     sip_options = SipOptions(settings=msgspec.structs.replace(settings, rate=sip_rate), port=ports.sip, http=url)

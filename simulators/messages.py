@@ -6,6 +6,7 @@ and Destination-Host, which RFC 6733 requires, and writes SIP-Method under a wro
 
 import datetime
 from typing import Any
+from zlib import crc32
 
 from diameter.message import Message
 from diameter.message.avp import grouped
@@ -135,7 +136,7 @@ def _service_information(request: Request) -> grouped.ServiceInformation:
     if meter is Meter.OCTETS:
         return grouped.ServiceInformation(
             ps_information=grouped.PsInformation(
-                tgpp_charging_id=(hash(request.session) & 0xFFFFFFFF).to_bytes(4, "big"),
+                tgpp_charging_id=crc32(request.session.encode()).to_bytes(4, "big"),
                 tgpp_pdp_type=0,
                 pdp_address=["10.45.0.7"],
                 sgsn_address=["192.0.2.20"],

@@ -56,8 +56,6 @@ class CreditSession:
         """``items`` name the meters in the books, one each; the service ends at ``ends_at`` ms at the latest."""
         self.id = session
         self.state = State.IDLE
-        self.granted = False
-        """Some meter has ever had a quota."""
         self._subscriber, self._profile, self._called = subscriber, profile, called
         self._meters = {meter.key: meter for meter in meters}
         self._items = {meter.key: item for meter, item in zip(meters, items, strict=True)}
@@ -131,7 +129,6 @@ class CreditSession:
             self.state = State.OPEN
             for report in request.keys:
                 self._meters[report.key].answered(answer.grant(report.key), now)
-            self.granted = self.granted or any(meter.gate is Gate.OPEN for meter in self._meters.values())
         elif self.state is State.PENDING:
             self._refused(answer)
         else:

@@ -26,6 +26,10 @@ CUT_EARLY = 0.5
 are not cut end half-way between two seconds as well: two clocks that differ a little then count the same seconds."""
 
 
+GIVE_UP = 50.0
+"""Seconds after which a report counts as undeliverable: a run must come to its end."""
+
+
 class Ending(StrEnum):
     """What becomes of a call that was allowed."""
 
@@ -75,8 +79,6 @@ class SipProxy:
         self._client, self._books, self._outcomes, self._options = client, books, outcomes, options
         self._random = Random(f"{options.settings.seed}:callers")
         self._finishing = asyncio.Event()
-        self.queued = 0
-        """Reports the server has not taken yet."""
         client.on_late = self._late
 
     def finish_all(self) -> None:
@@ -188,22 +190,17 @@ class SipProxy:
     async def _report(self, call: Call, event: str, milliseconds: int, reason: str = "") -> Exchange | None:
         """Deliver a report, again and again if need be; None if the server never took it."""
         first = time.monotonic()
-        give_up = first + 60
-        self.queued += 1
-        try:
-            while True:
-                request = self._report_request(call, event, milliseconds, reason, f"-{event}")
-                answer = await self._client.ask(
-                    request, kind=f"sip {event}", due=first, patience=min(5.0, 64 * self._options.settings.t1)
-                )
-                if answer.response is not None and answer.status < 500:
-                    return Exchange(response=answer.response, sent_at=first, ended_at=answer.ended_at)
-                if time.monotonic() > give_up:
-                    return None
-                self._outcomes.note("reports queued")
-                await asyncio.sleep(self._options.resend)
-        finally:
-            self.queued -= 1
+        give_up = first + GIVE_UP
+        while True:
+            request = self._report_request(call, event, milliseconds, reason, f"-{event}")
+            patience = min(5.0, 64 * self._options.settings.t1)
+            answer = await self._client.ask(request, kind=f"sip {event}", due=first, patience=patience)
+            if answer.response is not None and answer.status < 500:
+                return Exchange(response=answer.response, sent_at=first, ended_at=answer.ended_at)
+            if time.monotonic() > give_up:
+                return None
+            self._outcomes.note("reports queued")
+            await asyncio.sleep(self._options.resend)
 
     def _draw(self, subscriber: Subscriber) -> Call:
         random = self._random

@@ -68,14 +68,3 @@ def test_the_servers_clock_may_have_counted_another_second():
     assert (books.spent().least, books.spent().most) == (3_000, 3_000)
     books.clocks(call, 2, 4)
     assert (books.spent().money, books.spent().least, books.spent().most) == (3_000, 2_000, 4_000)
-
-
-def test_books_of_two_networks_add_up():
-    one, other = Books(), Books()
-    one.used(data("a"), 100_000)
-    other.used(data("b", BEN), 100_000)
-    other.unknown(data("b", BEN), 100_000)
-    merged = one.merge(other)
-    assert merged.spent().money == 2_000
-    assert merged.spent().most == 3_000
-    assert set(merged.by_account()) == {ANN, BEN}
