@@ -1,0 +1,126 @@
+"""The command line against a real daemon: data on standard output, talk on standard error, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.house import ROOT, House
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    with House(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@pytest.fixture
+def ocs(house):
+    def run(*arguments, code=0, **environment):
+        variables = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var"), **environment}
+        done = subprocess.run(
+            [sys.executable, "-m", "ocs", *arguments], capture_output=True, text=True, cwd=ROOT, env=variables
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def test_an_account_from_opening_to_suspension(ocs):
+    made = ocs("account", "create", "cli-1", "--identity", "e164:491702220001", "--identity", "sip:c@d", "--json")
+    assert json.loads(made.stdout)["identities"] == [
+        {"type": "e164", "value": "491702220001"},
+        {"type": "sip", "value": "c@d"},
+    ]
+    first = ocs("account", "topup", "cli-1", "10.00", "--key", "k1", "--json")
+    assert "Idempotency-Key: k1" in first.stderr
+    assert json.loads(ocs("account", "topup", "cli-1", "10.00", "--key", "k1", "--json").stdout) == json.loads(
+        first.stdout
+    )
+    ocs("account", "adjust", "cli-1", "-1.50", "--reason", "a mistake")
+    shown = json.loads(ocs("account", "show", "e164:491702220001", "--json").stdout)
+    assert shown["money"]["balance"] == "8.50"
+    for_people = ocs("account", "show", "cli-1").stdout
+    assert "8.50 EUR" in for_people
+    assert json.loads(ocs("account", "suspend", "cli-1", "--json").stdout)["status"] == "suspended"
+    assert "cli-1" in ocs("account", "list").stdout
+    page = json.loads(ocs("account", "list", "--after", "bob", "--limit", "1", "--json").stdout)
+    assert [one["id"] for one in page["accounts"]] == ["cli-1"]
+
+
+def test_the_daemon_s_refusal_is_said_and_is_exit_4(ocs):
+    assert "error: " in ocs("account", "show", "nobody", code=4).stderr
+    assert "nobody" in ocs("account", "topup", "nobody", "1", code=4).stderr
+    assert ocs("account", "create", "alice", code=4).stdout == ""
+    assert ocs("account", "create", "x", "--plan", "none-such", code=4).stderr.count("none-such") == 1
+    assert ocs("session", "show", "no/such;session", code=4).stdout == ""
+
+
+def test_what_makes_no_sense_is_exit_2(ocs):
+    assert "TYPE:VALUE" in ocs("account", "create", "x", "--identity", "491702220001", code=2).stderr
+    ocs("account", "fly", code=2)
+
+
+def test_no_daemon_is_exit_3(ocs, tmp_path):
+    assert "no daemon runs on" in ocs("--directory", str(tmp_path), "audit", code=3).stderr
+    assert "127.0.0.1:1" in ocs("--url", "http://127.0.0.1:1", "audit", code=3).stderr
+
+
+def test_audit_says_whether_the_books_balance(ocs, house):
+    assert "books balanced: yes" in ocs("audit").stdout
+    assert json.loads(ocs("audit", "--json").stdout) == house.audit()
+
+
+def test_audit_of_books_that_do_not_balance_is_exit_1(ocs, house):
+    from redis import Redis
+
+    store = Redis(unix_socket_path=str(house.directory / "var" / "store" / "valkey.sock"))
+    shard = house.get("/v1/accounts/alice/entries")["entries"][0]
+    key = next(key for key in store.scan_iter("house:*") if store.hget(key, "EUR:credited"))
+    store.hincrby(key, "EUR:credited", 1)
+    try:
+        assert "books balanced: NO" in ocs("audit", code=1).stdout
+        assert json.loads(ocs("audit", "--json", code=1).stdout)["findings"]
+    finally:
+        store.hincrby(key, "EUR:credited", -1)
+    assert shard["cause"] == "topup"
+    ocs("audit")
+
+
+def test_sessions_and_peers(ocs):
+    assert json.loads(ocs("session", "list", "--json").stdout) == {"sessions": []}
+    peers = json.loads(ocs("peer", "list", "--json").stdout)["peers"]
+    assert {peer["door"] for peer in peers} == {"sip"}
+
+
+def test_price_with_the_reasons(ocs):
+    priced = json.loads(ocs("price", "sms", "--account", "bob", "--json").stdout)
+    assert (priced["result"], priced["price"]) == ("ok", "0.09")
+    assert "0.06 EUR" in ocs("price", "voice", "--to", "491701234567", "--units", "60").stdout
+
+
+def test_catalogue(ocs, tmp_path):
+    assert "good" in ocs("catalogue", "check").stdout
+    assert "data-1gb" in ocs("catalogue", "show").stdout
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[plans.p]\ncurrency = 1\n")
+    assert "bad.toml:2" in ocs("catalogue", "check", str(bad), code=1).stderr
+
+
+def test_check_config(ocs, tmp_path):
+    assert ocs("check-config", "--config", "config.toml").stdout == "good\n"
+    assert json.loads(ocs("check-config", "--config", "config.toml", "--json").stdout)["diameter"]["port"] == 3868
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[http]\nauth = "off"\nhost = "0.0.0.0"\n')
+    assert "bad.toml:2: [http]" in ocs("check-config", "--config", str(bad), code=1).stderr
+
+
+def test_check_config_can_ask_the_store(ocs, house):
+    url = f"unix://{house.directory}/var/store/valkey.sock"
+    ocs("check-config", "--probe", OCS_BALANCES__URL=url)
+    gone = ocs("check-config", "--probe", code=1, OCS_BALANCES__URL="unix:///no/where")
+    assert "unix:///no/where" in gone.stderr
