@@ -41,7 +41,7 @@ from balances.ledger import (
     Unavailable,
     Verdict,
 )
-from balances.link import Link
+from balances.link import Link, ReplyError
 from balances.memory import DAY, RETRY
 from balances.money import LIMIT
 from balances.scripts import VERBS, script
@@ -106,7 +106,10 @@ class StoreLedger:
         oldest = OLDEST.get(kind, OLDEST["redis"])
         if tuple(int(part) for part in version.split(".")[:2]) < oldest:
             raise StoreRefused(f"the store is {kind} {version}; {kind} {oldest[0]}.{oldest[1]} or later is needed")
-        policy = await self.link.call("CONFIG", "GET", "maxmemory-policy")
+        try:
+            policy = await self.link.call("CONFIG", "GET", "maxmemory-policy")
+        except ReplyError:  # hosted stores keep their settings to themselves
+            return
         if policy and policy[1] != b"noeviction":
             raise StoreRefused(
                 f"the store's maxmemory-policy is {text(policy[1])}: it would throw accounts away; set noeviction"
@@ -139,17 +142,34 @@ class StoreLedger:
         if not 0 <= new.credit_limit < LIMIT:
             raise OutOfRange("credit limit")
         claimed = await self._claim(new.identities, address)
-        if shard != own:
-            await self.link.call("SET", self.keys[own].directory(new.id), shard)
-        keys = self.keys[shard]
         packed = wire.pack_account(new, now)
+        names = [self.keys[shard].account(new.id), self.keys[shard].accounts]
         try:
-            await self._do("open", [keys.account(new.id), keys.accounts], f"account {new.id}", encode(new.id), packed)
+            if shard == own:
+                names.append(self.keys[own].directory(new.id))
+            else:
+                await self._enter_directory(new.id, own, shard)
+            await self._do("open", names, f"account {new.id}", encode(new.id), packed)
         except Taken:
-            held = (await self.account(address)).identities
+            held = await self._identities_of(address)
             await self._unclaim([identity for identity in claimed if identity not in held], address)
             raise
         return wire.read_account(address, packed).view()
+
+    async def _enter_directory(self, account: str, own: int, shard: int) -> None:
+        """Say in the shard the id points to where the account lives: there is one account of an id in all shards."""
+        entry = self.keys[own].directory(account)
+        if not await self.link.call("SET", entry, shard, "NX") and int(await self.link.call("GET", entry)) != shard:
+            raise Taken(f"account {account}")
+        if await self.link.call("EXISTS", self.keys[own].account(account)):
+            await self.link.call("DEL", entry)
+            raise Taken(f"account {account}")
+
+    async def _identities_of(self, address: Address) -> tuple[Identity, ...]:
+        try:
+            return (await self.account(address)).identities
+        except NoSuchAccount:
+            return ()
 
     def _identity_key(self, identity: Identity) -> bytes:
         return self.keys[shard_of(identity_name(identity), len(self.keys))].identity(identity)

@@ -96,6 +96,23 @@ async def test_a_member_lives_in_the_shard_of_its_parent(ledger: Ledger) -> None
         await opened(ledger, "m1")
 
 
+async def test_of_many_who_open_an_account_at_once_one_succeeds(ledger: Ledger) -> None:
+    for parent in ("p1", "p2", "p3"):
+        await opened(ledger, parent)
+    for number in range(20):
+        name = f"new{number}"
+        parents = (None, "p1", "p2", None, "p3", "p1")
+        results = await asyncio.gather(
+            *[opened(ledger, name, f"49{number}", parent=parent) for parent in parents], return_exceptions=True
+        )
+        accounts = [result for result in results if isinstance(result, Account)]
+        assert len(accounts) <= 1  # each may have stood in another's way; then a repeat succeeds
+        assert all(isinstance(result, Account | Taken) for result in results)
+        address = accounts[0].address if accounts else (await opened(ledger, name, f"49{number}")).address
+        assert await ledger.address(name) == await ledger.find(e164(f"49{number}")) == address
+    assert (await ledger.audit()).accounts == 23
+
+
 async def test_pages_come_in_the_order_of_ids(ledger: Ledger) -> None:
     names = [f"a{number:02}" for number in range(25)]
     for name in reversed(names):

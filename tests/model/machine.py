@@ -37,7 +37,7 @@ from balances.link import Link, Script
 from balances.memory import MemoryLedger
 from balances.money import LIMIT
 from balances.price import FREE, Price, Step
-from balances.scripts import all_scripts
+from balances.scripts import all_scripts, assemble, inline
 from balances.store import StoreLedger
 
 SHARDS = 2
@@ -88,7 +88,7 @@ class Machine(RuleBasedStateMachine):
         store = StoreLedger(self.link, SHARDS)
         await store.prepare()
         for verb in ("charge", "expire") if self.spoil else ():
-            store.scripts[verb] = Script(verb, self.spoil(store.scripts[verb].text))
+            store.scripts[verb] = Script(verb, inline(self.spoil(assemble(verb))))
         return store
 
     def teardown(self) -> None:
