@@ -20,8 +20,8 @@ VENDOR_FLAG: Final = 0x80
 MANDATORY_FLAG: Final = 0x40
 
 _FILES: Final = ("base.dia", "credit_control.dia", "tgpp.dia")
-_WORDS = struct.Struct(">II")
-_VENDOR = struct.Struct(">I")
+_TWO_WORDS = struct.Struct(">II")
+_WORD = struct.Struct(">I")
 _PADDING: Final = (b"", b"\x00\x00\x00", b"\x00\x00", b"\x00")
 
 
@@ -33,35 +33,40 @@ def avp_key(vendor: int, code: int) -> int:
 class Rule:
     """One line of a grammar: which AVP, at least and at most how often (None: any number)."""
 
-    __slots__ = ("avp", "maximum", "minimum")
+    __slots__ = ("avp", "length", "maximum", "minimum")
 
     def __init__(self, avp: "Avp[Any]", minimum: int, maximum: int | None) -> None:
         self.avp = avp
         self.minimum = minimum
         self.maximum = maximum
+        self.length = avp.length
 
 
 class Grammar:
     """The rules of a command or a group, by AVP key."""
 
-    __slots__ = ("name", "required", "rules")
+    __slots__ = ("keys", "name", "required", "rules")
 
     def __init__(self, name: str, rules: Iterable[Rule]) -> None:
         self.name = name
         self.rules: dict[int, Rule] = {rule.avp.key: rule for rule in rules}
         self.required: tuple[Rule, ...] = tuple(rule for rule in self.rules.values() if rule.minimum)
+        self.keys = frozenset(rule.avp.key for rule in self.required)
 
 
 class Avp(Generic[T]):
     """The definition of an AVP whose values are of type T. Encodes with a header prepared once."""
 
     __slots__ = (
+        "_decode",
         "_overhead",
         "_prefix",
         "_short",
+        "_size",
         "code",
         "grammar",
         "key",
+        "length",
         "mandatory",
         "name",
         "type",
@@ -75,12 +80,16 @@ class Avp(Generic[T]):
         self.vendor = vendor
         self.key = avp_key(vendor, code)
         self.type = data_type
+        self._size = data_type.size
+        self._decode = data_type.decode
         self.mandatory = mandatory
         self.values: dict[int, str] = {}
         """Names of the values of an Enumerated; empty if any number goes."""
         self.grammar: Grammar | None = None
         """Members, if it is Grouped and the dictionary knows them."""
         self._overhead = 12 if vendor else 8
+        self.length: int | None = None if data_type.size is None else self._overhead + data_type.size
+        """On the wire, with its header; None if it varies."""
         flags = (VENDOR_FLAG if vendor else 0) | (MANDATORY_FLAG if mandatory else 0)
         self._prefix = (code << 32) | (flags << 24)
         self._short = b"" if data_type.size is None else self._header(data_type.size)
@@ -90,7 +99,7 @@ class Avp(Generic[T]):
 
     def _header(self, size: int) -> bytes:
         header = (self._prefix | (self._overhead + size)).to_bytes(8, "big")
-        return header + _VENDOR.pack(self.vendor) if self.vendor else header
+        return header + _WORD.pack(self.vendor) if self.vendor else header
 
     def encode(self, value: T) -> bytes:
         """The complete AVP: header, value, padding. A group's value is its complete members."""
@@ -104,17 +113,13 @@ class Avp(Generic[T]):
 
     def decode(self, buffer: bytes, position: int = 0) -> T:
         """The value of the complete AVP at ``position``; its framing must have been checked. Raises RemoteError."""
-        _code, word = _WORDS.unpack_from(buffer, position)
+        word = _WORD.unpack_from(buffer, position + 4)[0]
         start = position + (12 if word & 0x80000000 else 8)
         end = position + (word & 0xFFFFFF)
-        size = self.type.size
-        if size is not None:
-            if end - start != size:
-                raise self.wrong_length(buffer, position)
-        elif end - start < self.type.minimum:
+        if end - start != self._size and (self._size is not None or end - start < self.type.minimum):
             raise self.wrong_length(buffer, position)
         try:
-            value: T = self.type.decode(buffer, start, end)
+            value: T = self._decode(buffer, start, end)
         except Malformed as error:
             raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{self.name}: {error}", cut(buffer, position)) from None
         return value
@@ -137,7 +142,7 @@ class Avp(Generic[T]):
 
 def cut(buffer: bytes, position: int) -> bytes:
     """The complete AVP at ``position`` with its padding, as it came."""
-    length = _WORDS.unpack_from(buffer, position)[1] & 0xFFFFFF
+    length = _TWO_WORDS.unpack_from(buffer, position)[1] & 0xFFFFFF
     return bytes(buffer[position : position + length]) + _PADDING[length & 3]
 
 

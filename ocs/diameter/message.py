@@ -4,6 +4,7 @@
 a grouped AVP is a Group, which is read the same way. What is wrong with the content raises RemoteError.
 """
 
+import struct
 from typing import Any, Final, TypeVar, cast, overload
 
 from ocs.diameter.codec import HEADER_SIZE, Index, decode_header, walk
@@ -12,6 +13,8 @@ from ocs.diameter.dictionary import GROUPED, Avp, GroupedAvp, cut
 from ocs.diameter.errors import RemoteError
 
 T = TypeVar("T")
+
+_WORD = struct.Struct(">I")
 
 MAX_DEPTH: Final = 12
 """Groups in groups: charging needs 6."""
@@ -104,13 +107,14 @@ class Group:
             groups = self._groups = {}
         elif (known := groups.get(position)) is not None:
             return known
-        if self._depth >= MAX_DEPTH:
+        depth = self._depth + 1
+        if depth > MAX_DEPTH:
             raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} is nested too deep", avp.example())
-        word = int.from_bytes(self.buffer[position + 4 : position + 8], "big")
-        start = position + (12 if word & 0x80000000 else 8)
-        group = Group(self.buffer, self._depth + 1)
+        buffer = self.buffer
+        word = _WORD.unpack_from(buffer, position + 4)[0]
+        group = Group(buffer, depth)
         try:
-            walk(self.buffer, start, position + (word & 0xFFFFFF), group.index)
+            walk(buffer, position + (12 if word & 0x80000000 else 8), position + (word & 0xFFFFFF), group.index)
         except RemoteError as error:
             raise inside(avp, error) from None
         groups[position] = group

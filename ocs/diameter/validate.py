@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ocs.diameter import avps
 from ocs.diameter.codes import CCRequestType, Command, ResultCode
-from ocs.diameter.dictionary import AVPS, COMMANDS, GROUPED, MANDATORY_FLAG, Avp, Grammar
+from ocs.diameter.dictionary import AVPS, COMMANDS, MANDATORY_FLAG, Avp, Grammar, Rule
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Group, Message, inside
 
@@ -62,28 +62,38 @@ def check_request(request: Message, unknown: Unknown = Unknown.REFUSE) -> None:
 
 
 def _check_members(group: Group, grammar: Grammar, unknown: Unknown) -> None:
-    rules = grammar.rules
-    for key, where in group.index.items():
+    rules, index, buffer = grammar.rules, group.index, group.buffer
+    for key, where in index.items():
         rule = rules.get(key)
         if rule is None:
             if key not in AVPS and unknown is Unknown.REFUSE:
                 _refuse_mandatory(group, key)
-            continue
-        if where.__class__ is not list:
-            _check_value(group, rule.avp, where, unknown)  # type: ignore[arg-type]
-            continue
-        maximum = rule.maximum or MAX_OCCURRENCES
-        if len(where) > maximum and key not in REPEATABLE:
-            raise RemoteError(
-                ResultCode.AVP_OCCURS_TOO_MANY_TIMES,
-                f"{rule.avp.name} occurs {len(where)} times",
-                group.octets(where[maximum]),
-            )
-        for position in where:
-            _check_value(group, rule.avp, position, unknown)
-    for rule in grammar.required:
-        if rule.avp.key not in group.index and rule.avp.key not in NOT_REQUIRED:
-            raise RemoteError(ResultCode.MISSING_AVP, f"{rule.avp.name} is missing", rule.avp.example())
+        elif where.__class__ is int:
+            # Most AVPs are plain numbers of the right length, or text, of which any length goes: no more to do.
+            length, avp = rule.length, rule.avp
+            if length is None:
+                if avp.grammar is not None:
+                    _check_value(group, avp, where, unknown)
+            elif avp.values or _WORD.unpack_from(buffer, where + 4)[0] & 0xFFFFFF != length:
+                _check_value(group, avp, where, unknown)
+        else:
+            _check_repeated(group, rule, where, unknown)  # type: ignore[arg-type]
+    if not grammar.keys <= index.keys():
+        for rule in grammar.required:
+            if rule.avp.key not in index and rule.avp.key not in NOT_REQUIRED:
+                raise RemoteError(ResultCode.MISSING_AVP, f"{rule.avp.name} is missing", rule.avp.example())
+
+
+def _check_repeated(group: Group, rule: Rule, positions: list[int], unknown: Unknown) -> None:
+    maximum = rule.maximum or MAX_OCCURRENCES
+    if len(positions) > maximum and rule.avp.key not in REPEATABLE:
+        raise RemoteError(
+            ResultCode.AVP_OCCURS_TOO_MANY_TIMES,
+            f"{rule.avp.name} occurs {len(positions)} times",
+            group.octets(positions[maximum]),
+        )
+    for position in positions:
+        _check_value(group, rule.avp, position, unknown)
 
 
 def _refuse_mandatory(group: Group, key: int) -> None:
@@ -95,27 +105,24 @@ def _refuse_mandatory(group: Group, key: int) -> None:
 
 
 def _check_value(group: Group, avp: Avp[Any], position: int, unknown: Unknown) -> None:
-    if avp.type is GROUPED:
-        if avp.grammar is not None and avp.key not in UNEXAMINED:
-            member = group.at(avp, position)
-            try:
-                _check_members(member, avp.grammar, unknown)
-            except RemoteError as error:
-                raise inside(avp, error) from None
-        return
-    word = _WORD.unpack_from(group.buffer, position + 4)[0]
-    header = 12 if word & 0x80000000 else 8
     size = avp.type.size
-    if size is None:
-        return
-    if (word & 0xFFFFFF) - header != size:
-        raise avp.wrong_length(group.buffer, position)
-    if (
-        avp.values
-        and _INT.unpack_from(group.buffer, position + header)[0] not in avp.values
-        and word & MANDATORY_FLAG << 24
-    ):
-        raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} has no such value", group.octets(position))
+    if size is not None:
+        word = _WORD.unpack_from(group.buffer, position + 4)[0]
+        header = 12 if word & 0x80000000 else 8
+        if (word & 0xFFFFFF) - header != size:
+            raise avp.wrong_length(group.buffer, position)
+        if (
+            avp.values
+            and _INT.unpack_from(group.buffer, position + header)[0] not in avp.values
+            and word & MANDATORY_FLAG << 24
+        ):
+            raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} has no such value", group.octets(position))
+    elif avp.grammar is not None and avp.key not in UNEXAMINED:
+        member = group.at(avp, position)
+        try:
+            _check_members(member, avp.grammar, unknown)
+        except RemoteError as error:
+            raise inside(avp, error) from None
 
 
 def _check_credit_control(request: Message) -> None:

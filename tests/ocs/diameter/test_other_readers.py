@@ -118,7 +118,7 @@ def everything_we_send() -> list[bytes]:
     two.close(DisconnectCause.REBOOTING, 0)
     run()
     sent.append(full_answer())
-    errors = [RemoteError(3004, "too busy"), RemoteError(5005, "missing", avps.SERVICE_CONTEXT_ID.example())]
+    errors = [RemoteError(3004, "too busy"), RemoteError(5005, "missing", avps.CC_REQUEST_NUMBER.example())]
     sent.extend(compose(request(), refusal(error), IDENTITY) for error in errors)
     return sent
 
