@@ -89,7 +89,8 @@ async def test_preparing_twice_pays_once_and_a_refused_call_says_why(server):
 
 async def test_the_commands_run_and_report_as_json(server):
     common = ["--http", f"http://127.0.0.1:{server.http}", "--duration", "1", "--rate", "10", "--json", "--quiet"]
-    for command, port in (("mno", server.diameter), ("sip", server.sip)):
+
+    async def run(command: str, port: int) -> None:
         process = await asyncio.create_subprocess_exec(
             *(Path(sys.executable).with_name("ocs"), "simulate", command, "--port", str(port), "--drop", "2%", *common),
             stdout=asyncio.subprocess.PIPE,
@@ -98,6 +99,8 @@ async def test_the_commands_run_and_report_as_json(server):
         assert process.returncode == 0
         shown = json.loads(output)["comparison"]["total"]
         assert 0 < shown["least"] <= shown["charged"] <= shown["most"]
+
+    await asyncio.gather(run("mno", server.diameter), run("sip", server.sip))
 
 
 def _invoke(arguments: list[str]):
