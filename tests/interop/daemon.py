@@ -3,17 +3,20 @@
 import json
 import sys
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.interop.network import DIAMETER, HTTP, SIP, Network
-from tests.interop.programs import Program
+from tests.interop.programs import Program, wait_until
 
 ROOT = Path(__file__).parents[2]
 ORIGIN_HOST = "ocs.example.net"
 ORIGIN_REALM = "example.net"
+SECOND = Decimal("0.001")
+"""Price of a second of a call, in the sample plan."""
 SLICE = 10
 """Seconds of a SIP call reserved at once, so that a test sees a second slice soon."""
 
@@ -80,6 +83,11 @@ class Daemon:
         """``balance``, ``reserved``, ``available``, ``overrun`` as decimal strings."""
         money: dict[str, str] = self.show(account)["money"]
         return money
+
+    def settled(self, account: str) -> dict[str, Decimal]:
+        """The account's money, once no session holds any of it."""
+        wait_until("the end of all sessions", lambda: not self.show(account)["sessions"])
+        return {name: Decimal(value) for name, value in self.money(account).items()}
 
     def entries(self, account: str) -> list[dict[str, Any]]:
         """The account's ledger, oldest first."""

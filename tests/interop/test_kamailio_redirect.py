@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.daemon import SLICE, Daemon
+from tests.interop.daemon import SECOND, SLICE, Daemon
 from tests.interop.kamailio import redirect_proxy
 from tests.interop.network import SIP, Network
 from tests.interop.phones import Phones
 from tests.interop.programs import Program, wait_until
 from tests.interop.wire import Capture
 
-PRICE = Decimal("0.001")
-"""Of a second, in the sample plan."""
 CALLED = "+493012345678"
 TICKS = 2
 """Seconds by which a call may outlive its cap: Kamailio's timer ticks once a second, and a second begun is charged."""
@@ -32,15 +30,9 @@ def proxy(network: Network, directory: Path, daemon: Daemon) -> Iterator[Program
     proxy.stop()
 
 
-def settled(daemon: Daemon, account: str) -> dict[str, Decimal]:
-    """The account's money, once no session holds any of it."""
-    wait_until("the end of all sessions", lambda: not daemon.show(account)["sessions"])
-    return {name: Decimal(value) for name, value in daemon.money(account).items()}
-
-
 def consumed(money: dict[str, Decimal], given: str) -> int:
     """Seconds charged, those beyond the credit included."""
-    return int((Decimal(given) - money["balance"]) / PRICE)
+    return int((Decimal(given) - money["balance"]) / SECOND)
 
 
 def test_a_call_is_charged_by_the_second(daemon: Daemon, phones: Phones) -> None:
@@ -48,7 +40,7 @@ def test_a_call_is_charged_by_the_second(daemon: Daemon, phones: Phones) -> None
     callee = phones.callee("callee-answers")
     assert phones.caller("caller-hangs-up", "tel:+4917100101", CALLED, talk=2.3).wait() == 0
     assert callee.wait() == 0
-    money = settled(daemon, account)
+    money = daemon.settled(account)
     assert (money["balance"], money["reserved"], money["overrun"]) == (Decimal("0.997"), 0, 0)
     assert daemon.audit()["balanced"] is True
 
@@ -58,7 +50,7 @@ def test_a_call_is_cut_at_its_cap(daemon: Daemon, phones: Phones) -> None:
     callee = phones.callee("callee-answers")
     assert phones.caller("caller-is-cut", "tel:+4917100102", CALLED).wait() == 0
     assert callee.wait() == 0
-    money = settled(daemon, account)
+    money = daemon.settled(account)
     assert money["reserved"] == 0
     assert 3 <= consumed(money, "0.003") <= 3 + TICKS
     assert daemon.audit()["balanced"] is True
@@ -72,13 +64,13 @@ def test_a_call_goes_on_from_slice_to_slice(daemon: Daemon, phones: Phones) -> N
     assert phones.caller("caller-is-cut", "tel:+4917100103", CALLED).wait() == 0
     assert time.monotonic() - begun > SLICE + 1
     assert callee.wait() == 0
-    assert seconds - 1 <= consumed(settled(daemon, account), f"0.0{seconds}") <= seconds + TICKS
+    assert seconds - 1 <= consumed(daemon.settled(account), f"0.0{seconds}") <= seconds + TICKS
 
 
 def test_without_credit_there_is_no_call(daemon: Daemon, phones: Phones) -> None:
     account = daemon.account("4917100104", "0")
     assert phones.caller("caller-refused", "tel:+4917100104", CALLED).wait() == 0
-    assert settled(daemon, account)["balance"] == 0
+    assert daemon.settled(account)["balance"] == 0
 
 
 def test_a_stranger_gets_no_call(phones: Phones) -> None:
@@ -96,7 +88,7 @@ def test_an_unanswered_call_costs_nothing(
     called = phones.callee(callee)
     assert phones.caller(caller, f"tel:+{number}", CALLED, talk=0.3).wait() == 0
     assert called.wait() == 0
-    money = settled(daemon, account)
+    money = daemon.settled(account)
     assert (money["balance"], money["available"], money["overrun"]) == (1, 1, 0)
 
 
@@ -111,7 +103,7 @@ def test_a_restart_in_mid_call_loses_nothing(daemon: Daemon, phones: Phones, pro
     assert callee.wait() == 0
     proxy.wait_for(r"report \S+-stop not confirmed")
     daemon.start()
-    money = settled(daemon, account)
+    money = daemon.settled(account)
     assert (money["balance"], money["overrun"]) == (Decimal("0.997"), 0)
 
     # The same report once more: confirmed again, charged no second time.
@@ -138,7 +130,7 @@ def test_what_we_sent_reads_well(daemon: Daemon, phones: Phones, capture: Captur
     assert phones.caller("caller-hangs-up", "tel:+4917100199", CALLED, talk=0.3).wait() == 0
     assert callee.wait() == 0
     assert phones.caller("caller-gets-403", "tel:+4917100998", CALLED).wait() == 0
-    settled(daemon, account)
+    daemon.settled(account)
     capture.stop()
     statuses = capture.fields(f"sip.Status-Code and ip.src == {daemon.address}", "sip.Status-Code")
     assert {status for [status] in statuses} >= {"302", "403", "200"}
