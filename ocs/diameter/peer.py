@@ -237,7 +237,7 @@ class Peer:
     def handle_timer(self, now: float) -> list[Event]:
         """Do what is due."""
         if self._deadline is not None and now >= self._deadline:
-            self._end("no introduction" if self.state in (PeerState.WAIT_CER, PeerState.WAIT_CEA) else "stopped")
+            self._end("no-introduction" if self.state in (PeerState.WAIT_CER, PeerState.WAIT_CEA) else "stopped")
         while self._pending:
             hop_by_hop, deadline = next(iter(self._pending.items()))
             if deadline > now:
@@ -267,7 +267,7 @@ class Peer:
             self._watchdog.received(now)
         action = _TRANSITIONS.get((self.state, kind))
         if action is None:
-            self._end("unexpected message")
+            self._end("unexpected-message")
         else:
             action(self, message, now)
 

@@ -181,7 +181,7 @@ def test_both_say_goodbye_at_once(pair):
 def test_unexpected_base_message_ends_the_connection(pair, message):
     command, flags, application = message
     events = pair.b.receive_data(encode_message(flags, command, application, 1, 1, []), 1)
-    assert events == [PeerClosed("unexpected message")]
+    assert events == [PeerClosed("unexpected-message")]
 
 
 def test_repeated_introduction_is_answered(pair):
