@@ -251,8 +251,9 @@ def _subscriber(uri: Uri, peer: Peer) -> str:
     """The number as the peer's rules rewrite it, else the user part."""
     if not uri.number:
         return uri.subscriber
-    beginning = max((start for start in peer.rewrite if uri.number.startswith(start)), key=len, default=None)
-    return uri.number if beginning is None else peer.rewrite[beginning] + uri.number.removeprefix(beginning)
+    fitting = [rule for rule in peer.rewrite if uri.number.startswith(rule[0])]
+    beginning, meaning = max(fitting, key=lambda rule: len(rule[0]), default=("", ""))
+    return meaning + uri.number.removeprefix(beginning)
 
 
 def _identities(caller: Address | None, peer: Peer) -> tuple[Identity, ...]:

@@ -31,8 +31,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Start of the names of our own headers. FreeSWITCH only shows those that begin with ``X-``."""
     contact: str = "{ruri}"
     """Contact URI of a 302: ``{ruri}`` Request-URI as it came, ``{b}`` who is called, ``{max}`` seconds, ``{sid}``."""
-    rewrite: dict[str, str] = {}
-    """How numbers begin on this trunk and what that means: ``{ "011" = "+", "0" = "+49", "9" = "" }``. The longest
+    rewrite: tuple[tuple[str, str], ...] = ()
+    """How numbers begin on this trunk and what that means: ``[["011", "+"], ["0", "+49"], ["9", ""]]``. The longest
     beginning that fits is replaced, in caller and called. Without it the plan's country rules alone apply."""
     grants: Grants = Grants.BY_REQUEST
     """``by-request``, ``slices`` or ``whole``."""

@@ -128,7 +128,7 @@ async def test_whoever_forwards_pays_if_the_peer_says_so(house: House) -> None:
 
 
 async def test_numbers_as_they_are_written_on_the_trunk(house: House) -> None:
-    await house.restart(Settings(port=0, peers=(Peer(rewrite={"0": "+49", "011": "+", "9011": "+"}),)))
+    await house.restart(Settings(port=0, peers=(Peer(rewrite=(("0", "+49"), ("011", "+"), ("9011", "+"))),)))
     await house.open("1.00")
     for number, (caller, called) in enumerate(
         [("0-170-0001", "030123456"), ("011491700001", "901149301234"), ("+491700001", "49301234")]
