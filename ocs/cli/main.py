@@ -1,13 +1,40 @@
 """The commands, put together. Those that look at data ask the running daemon over HTTP."""
 
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 import ocs
-from ocs.cli import accounts, catalogues, house, prices, sessions
 from ocs.cli.client import Session
-from simulators.cli import simulate_command
+
+_COMMANDS = {
+    "serve": "ocs.cli.house:serve",
+    "check-config": "ocs.cli.house:check_config",
+    "account": "ocs.cli.accounts:account",
+    "session": "ocs.cli.sessions:session",
+    "peer": "ocs.cli.house:peer",
+    "catalogue": "ocs.cli.catalogues:catalogue",
+    "price": "ocs.cli.prices:price",
+    "audit": "ocs.cli.house:audit",
+    "simulate": "ocs.cli.simulations:simulate",
+}
+"""Where each command lives; it is imported when it is called, so that none waits for the others' libraries."""
+
+
+class _Commands(click.Group):
+    """The table above as a group."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
 
 _EXIT = """\b
 Exit status:
@@ -19,7 +46,7 @@ Exit status:
 """
 
 
-@click.group(epilog=_EXIT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, epilog=_EXIT, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(ocs.__version__, prog_name="ocs")
 @click.option(
     "--directory",
@@ -35,14 +62,3 @@ Exit status:
 def main(context: click.Context, directory: Path, url: str | None, token: str) -> None:
     """Real-time online charging: Diameter Gy/Ro and SIP credit control on one balance."""
     context.obj = Session(directory=directory, url=url, token=token)
-
-
-main.add_command(house.serve)
-main.add_command(house.check_config)
-main.add_command(house.audit)
-main.add_command(house.peer)
-main.add_command(accounts.account)
-main.add_command(sessions.session)
-main.add_command(catalogues.catalogue)
-main.add_command(prices.price)
-main.add_command(simulate_command, "simulate")

@@ -124,3 +124,11 @@ def test_check_config_can_ask_the_store(ocs, house):
     ocs("check-config", "--probe", OCS_BALANCES__URL=url)
     gone = ocs("check-config", "--probe", code=1, OCS_BALANCES__URL="unix:///no/where")
     assert "unix:///no/where" in gone.stderr
+
+
+def test_simulations_find_the_daemon_and_take_their_defaults_from_the_configuration(ocs):
+    sms_only = ("simulate", "mno", "--mix", "0", "0", "1", "--json", "--quiet")
+    result = json.loads(ocs(*sms_only, OCS_SIMULATORS__RATE="5", OCS_SIMULATORS__DURATION="1").stdout)
+    assert result["finished"] is True
+    assert 0 < result["started"] <= 20
+    assert ocs(*sms_only, code=1, OCS_SIMULATORS__RATE="0").stderr.count("rate must be above zero") == 1
