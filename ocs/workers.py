@@ -27,7 +27,7 @@ from ocs.sockets import DoorSockets
 
 log = logging.getLogger(__name__)
 
-_LONGEST_TASK = 1024 * 1024
+_LONGEST_LINE = 16 * 1024 * 1024
 _START = 30.0
 _PATIENCE = 1.0
 _PAUSES = (0.1, 5.0)
@@ -124,6 +124,7 @@ class Workers:
             "ocs.workers",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
             pass_fds=sockets,
             start_new_session=True,  # Ctrl-C reaches the parent, which drains the workers
         )
@@ -187,7 +188,7 @@ async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event
 
 async def _main() -> None:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_LONGEST_TASK)
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     task = msgspec.json.decode(await reader.readline(), type=_Task)
     logs.set_up(task.config.daemon.log_format, task.config.daemon.log_level)

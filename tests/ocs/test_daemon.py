@@ -14,6 +14,7 @@ import pytest
 
 from balances.journal import read_journal
 from tests.house import ROOT, House
+from tests.servers import valkey
 
 WORKERS = {"OCS_DAEMON__WORKERS": "2"}
 
@@ -89,6 +90,16 @@ def test_a_second_signal_ends_it_at_once_and_the_store_with_it(house):
     house._process = None
     house.start()
     assert house.get("/v1/accounts/alice")["money"]["balance"] == "10.00"
+
+
+def test_a_store_of_somebody_else_gets_no_sample_accounts_and_is_left_running(tmp_path):
+    with valkey() as url, House(tmp_path, OCS_BALANCES__URL=url) as house:
+        assert house.get("/v1/accounts")["accounts"] == []
+        account = house.open_account("491701110002", "1.00")
+        house.stop()
+        house.start()
+        assert house.money(account)["balance"] == 1_000_000
+        assert not (tmp_path / "var" / "store").exists()
 
 
 @pytest.mark.parametrize("settings", [{}, WORKERS], ids=["one process", "workers"])
@@ -194,6 +205,7 @@ def test_workers_serve_are_replaced_and_drain(tmp_path):
                 assert client.recv(4096).startswith(b"SIP/2.0 200 ")
         answered = [line for line in house._api.get("/metrics").text.splitlines() if 'type="options"' in line]
         assert 'ocs_requests_total{door="sip",result="ok",type="options"} 20.0' in answered
+        assert [peer["name"] for peer in house.get("/v1/peers")["peers"]] == ["proxy"], "asked of all, told once"
         survivors = worker_pids(house)
         assert house.stop() == 0
         assert not any(map(alive, survivors))

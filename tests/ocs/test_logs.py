@@ -43,3 +43,21 @@ def test_json_for_both_kinds_of_logger(restored, capsys):
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
     assert (first["event"], first["level"], first["logger"]) == ("hello 49170*****67", "info", "a")
     assert (second["event"], second["number"], second["count"]) == ("peer", "49170*****67", 3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_a_traceback_is_masked_and_shows_no_variables(restored, capsys, format):
+    logs.set_up(format, "info")
+
+    def fail(number, colour="octarine"):
+        raise ValueError(f"no account for {number}")
+
+    for logger in (logging.getLogger("a"), structlog.get_logger("b")):
+        try:
+            fail("491701234567")
+        except ValueError:
+            logger.exception("failed")
+    said = capsys.readouterr().err
+    assert said.count("ValueError: no account for 49170*****67") == 2
+    assert said.count("octarine") == 0
