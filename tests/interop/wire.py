@@ -34,12 +34,10 @@ class Capture:
 
     def stop(self) -> None:
         """No more packets; all those before are in the file."""
+        if self._dumpcap.process.poll() is not None:
+            return
         time.sleep(1)  # the kernel hands packets over in batches, and an interrupted dumpcap drops the last one
         self._dumpcap.stop(signal.SIGINT)
-
-    def sent(self, protocol: str) -> int:
-        """How many packets with a message of this protocol our doors have sent."""
-        return len(self._tshark("-Y", f"{protocol} and ip.src == {self._server}", "-T", "fields", "-e", "frame.number"))
 
     def fields(self, where: str, *names: str) -> list[list[str]]:
         """These fields of each packet that a display filter lets through."""
