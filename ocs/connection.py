@@ -1,6 +1,9 @@
 """A peer's TCP connection: moves bytes, events and time between asyncio and the sans-IO Peer."""
 
 import asyncio
+import contextlib
+import socket
+import struct
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -8,17 +11,19 @@ import structlog
 from ocs.diameter.answer import Answer, compose
 from ocs.diameter.capabilities import Capabilities
 from ocs.diameter.codes import DisconnectCause
-from ocs.diameter.message import Message
-from ocs.diameter.peer import (
+from ocs.diameter.errors import RemoteError
+from ocs.diameter.events import (
     AnswerReceived,
     Event,
-    Peer,
+    PeerAlive,
     PeerClosed,
     PeerOpened,
     PeerSuspect,
     RequestLost,
     RequestReceived,
 )
+from ocs.diameter.message import Message
+from ocs.diameter.peer import Peer
 from ocs.diameter.validate import Unknown
 from ocs.pending import Inbox, PeerInfo
 
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
     from ocs.server import DiameterServer
 
 log = structlog.get_logger("ocs.diameter")
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class PeerUnreachable(Exception):
@@ -98,8 +105,10 @@ class Connection(asyncio.Protocol, Inbox):
             elif isinstance(event, PeerSuspect):
                 self._server.observer.watchdog_timeout(self.info.host)
                 log.warning("peer does not answer the watchdog", peer=self.info.host, address=self.info.address)
+            elif isinstance(event, PeerAlive):
+                self._server.alive(self)
             elif isinstance(event, PeerClosed):
-                self._closed(event.reason)
+                self._closed(event)
         if not quiet:
             self._arm()
 
@@ -108,9 +117,12 @@ class Connection(asyncio.Protocol, Inbox):
         self.opened_at = self._loop.time()
         self._server.opened(self)
 
-    def _closed(self, reason: str) -> None:
-        self._server.closed(self, reason)
+    def _closed(self, event: PeerClosed) -> None:
+        self._server.closed(self, event.reason)
         self._flush()
+        if event.reset:
+            reset(self.transport)
+            return
         self.transport.close()
         # A peer that does not read would keep the transport open for its last octets.
         self._loop.call_later(self._server.settings.disconnect_timeout, self.transport.abort)
@@ -152,6 +164,17 @@ class Connection(asyncio.Protocol, Inbox):
     def probe(self) -> None:
         """Find out now whether the peer still lives."""
         self.peer.probe(self._loop.time())
+        self._arm()
+        self.flush_soon()
+
+    def admit(self) -> None:
+        """Open the connection that waits for it."""
+        self.handle(self.peer.admit(self._loop.time()))
+        self.flush_soon()
+
+    def refuse(self, error: RemoteError) -> None:
+        """Refuse the connection that waits to be opened."""
+        self.handle(self.peer.refuse(error))
         self.flush_soon()
 
     # ---- output and timer
@@ -187,3 +210,12 @@ class Connection(asyncio.Protocol, Inbox):
         self.handle(self.peer.handle_timer(self._loop.time()))
         self._arm()
         self.flush_soon()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close with an RST: what is not sent yet is thrown away (RFC 6733 section 2.1)."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()

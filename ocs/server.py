@@ -14,6 +14,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import partial
 from random import Random, SystemRandom
 
 import msgspec
@@ -32,7 +33,7 @@ from ocs.diameter.codes import (
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver, NullObserver
-from ocs.diameter.peer import Peer
+from ocs.diameter.peer import Peer, Verdict
 from ocs.diameter.routing import Destinations
 from ocs.diameter.settings import DiameterSettings
 from ocs.diameter.validate import Unknown, check_request
@@ -77,6 +78,7 @@ class DiameterServer:
         self._pending = PendingRequests(handler, self.observer, settings.request_deadline)
         self._connections: set[Connection] = set()
         self._open: dict[str, Connection] = {}
+        self._suitors: dict[str, Connection] = {}
         self._distrusted: set[str] = set()
         self._listener: asyncio.Server | None = None
         self.port = settings.port
@@ -144,7 +146,8 @@ class DiameterServer:
 
     def welcome(self, connection: Connection, remote: str, local: str) -> Peer:
         """A new connection: its state machine, closed if the connection is not wanted."""
-        peer = Peer(self.settings, self.identity, local.partition("%")[0], self._admit, self._random)
+        admit = partial(self._admit, connection)
+        peer = Peer(self.settings, self.identity, local.partition("%")[0], admit, self._random)
         if self._draining or len(self._connections) >= self.settings.max_connections or not self._is_allowed(remote):
             log.warning("connection refused", address=connection.info.address)
             self.observer.protocol_error("connection-refused")
@@ -163,16 +166,23 @@ class DiameterServer:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
 
-    def _admit(self, capabilities: Capabilities) -> None:
-        """Refuse strangers, and a second connection under one identity (RFC 6733 section 5.6: R-Reject)."""
+    def _admit(self, connection: Connection, capabilities: Capabilities) -> Verdict:
+        """Refuse strangers, and a second connection under one identity (RFC 6733 section 5.6: R-Reject).
+
+        But the first may be gone without a word, where a client crashed or its network broke. It is asked for a sign
+        of life, and the second waits: refused when there is one, admitted in its place when there is none.
+        """
         host = capabilities.host.lower()
         if not _matches(host, self.settings.allowed_peers):
             raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not known here")
         known = self._open.get(host)
-        if known is not None:
-            # It may be gone without a word: find out before its watchdog would.
-            known.probe()
-            raise RemoteError(ResultCode.UNABLE_TO_COMPLY, f"{capabilities.host} is connected already")
+        if known is None:
+            return Verdict.ADMIT
+        if host in self._suitors:
+            raise _connected_already(capabilities.host)
+        self._suitors[host] = connection
+        known.probe()
+        return Verdict.WAIT
 
     def opened(self, connection: Connection) -> None:
         """Capabilities are exchanged."""
@@ -189,14 +199,26 @@ class DiameterServer:
     def closed(self, connection: Connection, reason: str) -> None:
         """The peer's state machine has ended."""
         host = connection.info.host
+        capabilities = connection.peer.capabilities
+        if capabilities is not None and self._suitors.get(capabilities.host.lower()) is connection:
+            del self._suitors[capabilities.host.lower()]
         if self._open.get(host.lower()) is connection:
             del self._open[host.lower()]
             self.observer.peer_down(host)
+            suitor = self._suitors.pop(host.lower(), None)
+            if suitor is not None:
+                suitor.admit()
             if reason == "watchdog" and len(self._distrusted) < _DISTRUSTED_LIMIT:
                 self._distrusted.add(host.lower())
         if reason not in ("goodbye", "stopped", "disconnected"):
             self.observer.protocol_error(reason.split()[0])
             log.warning("peer closed", peer=host, address=connection.info.address, reason=reason)
+
+    def alive(self, connection: Connection) -> None:
+        """A connection that was doubted is in use: whoever claims its identity is refused."""
+        suitor = self._suitors.pop(connection.info.host.lower(), None)
+        if suitor is not None:
+            suitor.refuse(_connected_already(connection.info.host))
 
     def farewell(self, connection: Connection) -> None:
         """The transport is gone."""
@@ -265,6 +287,10 @@ def own_parts(identity: Identity, session: str, host: str, realm: str) -> tuple[
         avps.DESTINATION_HOST.encode(host),
         avps.AUTH_APPLICATION_ID.encode(CREDIT_CONTROL_APPLICATION),
     )
+
+
+def _connected_already(host: str) -> RemoteError:
+    return RemoteError(ResultCode.UNABLE_TO_COMPLY, f"{host} is connected already")
 
 
 def _relays(connection: Connection) -> bool:

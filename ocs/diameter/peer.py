@@ -6,8 +6,8 @@ Bytes and time go in, events and bytes come out::
     transport.write(peer.data_to_send())      # what is to be sent
     peer.next_timer(), peer.handle_timer(now) # when to come back
 
-We accept connections at once and never connect to a peer that may be connecting to us, so that the election states of
-the RFC (Wait-Conn-Ack/Elect, Wait-Returns) have no use here.
+The RFC's machine is that of a peer, with up to two connections, one opened by each side. Here is one connection; what
+there is to decide between two (section 5.6.4) is in ``contact``, and reaches us as the verdict on a peer's CER.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,14 +15,23 @@ from enum import Enum
 from random import Random
 from typing import Final
 
-import msgspec
-
 from ocs.diameter import avps
 from ocs.diameter.answer import Answer, Identity, compose, refusal
 from ocs.diameter.capabilities import Capabilities, check_common, own_capabilities, read_capabilities
 from ocs.diameter.codec import encode_message
 from ocs.diameter.codes import BASE_APPLICATION, Command, DisconnectCause, Flag, ResultCode
 from ocs.diameter.errors import LocalError, RemoteError
+from ocs.diameter.events import (
+    AnswerReceived,
+    Event,
+    PeerAlive,
+    PeerClosed,
+    PeerLeaving,
+    PeerOpened,
+    PeerSuspect,
+    RequestLost,
+    RequestReceived,
+)
 from ocs.diameter.framing import Framer, FramingError, answerable
 from ocs.diameter.message import Message
 from ocs.diameter.settings import DiameterSettings
@@ -36,6 +45,7 @@ class PeerState(Enum):
     CLOSED = "closed"
     WAIT_CER = "wait-cer"
     WAIT_CEA = "wait-i-cea"
+    WAIT_RETURNS = "wait-returns"
     R_OPEN = "r-open"
     I_OPEN = "i-open"
     CLOSING = "closing"
@@ -57,47 +67,6 @@ class Input(Enum):
     ANSWER = "answer"
 
 
-class PeerOpened(msgspec.Struct, frozen=True):
-    """Capabilities are exchanged."""
-
-    capabilities: Capabilities
-
-
-class RequestReceived(msgspec.Struct, frozen=True):
-    """A request of the application, framed and indexed but not checked."""
-
-    message: Message
-
-
-class AnswerReceived(msgspec.Struct, frozen=True):
-    """The answer to a request of ours, known by its hop-by-hop identifier."""
-
-    hop_by_hop: int
-    message: Message
-
-
-class RequestLost(msgspec.Struct, frozen=True):
-    """A request of ours gets no answer any more: timed out, or the connection is gone."""
-
-    hop_by_hop: int
-
-
-class PeerSuspect(msgspec.Struct, frozen=True):
-    """The watchdog hears nothing; requests of ours should take another way."""
-
-
-class PeerLeaving(msgspec.Struct, frozen=True):
-    """The peer has said goodbye and will close the transport; nothing new is to be sent to it."""
-
-
-class PeerClosed(msgspec.Struct, frozen=True):
-    """The end: the transport is to be closed once the output is sent. ``reason`` is one of few words."""
-
-    reason: str
-
-
-Event = PeerOpened | RequestReceived | AnswerReceived | RequestLost | PeerSuspect | PeerLeaving | PeerClosed
-
 _BASE: Final[dict[tuple[int, bool], Input]] = {
     (Command.CAPABILITIES_EXCHANGE, True): Input.CER,
     (Command.CAPABILITIES_EXCHANGE, False): Input.CEA,
@@ -107,7 +76,16 @@ _BASE: Final[dict[tuple[int, bool], Input]] = {
     (Command.DISCONNECT_PEER, False): Input.DPA,
 }
 
-Admission = Callable[[Capabilities], None]
+
+class Verdict(Enum):
+    """What becomes of a peer whose capabilities are fine."""
+
+    ADMIT = "admit"
+    WAIT = "wait"
+    """It is not decided yet: its CER stays unanswered until ``Peer.admit`` or ``Peer.refuse``."""
+
+
+Admission = Callable[[Capabilities], Verdict]
 """Raises RemoteError (3010 for a stranger, 5012 for an identity that is connected already) to refuse a peer."""
 
 
@@ -130,6 +108,8 @@ class Peer:
         self._end_to_end = random.getrandbits(32)
         self._watchdog: Watchdog | None = None
         self._deadline: float | None = None
+        self._doubted: float | None = None
+        self._introduced: Message | None = None
         self.state = PeerState.CLOSED
         self.capabilities: Capabilities | None = None
 
@@ -169,9 +149,24 @@ class Peer:
         if self._watchdog is not None:
             self._obey(self._watchdog.reopen(now))
 
+    def admit(self, now: float) -> list[Event]:
+        """Answer the CER that waits for its verdict, and open."""
+        if self._introduced is not None and self.state is PeerState.WAIT_RETURNS:
+            self._answer_cer(self._introduced, Answer())
+            self._open(PeerState.R_OPEN, read_capabilities(self._introduced), now)
+        return self._take_events()
+
+    def refuse(self, error: RemoteError) -> list[Event]:
+        """Refuse the CER that waits for its verdict."""
+        if self._introduced is not None and self.state is PeerState.WAIT_RETURNS:
+            self._answer_cer(self._introduced, refusal(error))
+            self._end(f"refused {error.result_code}")
+        return self._take_events()
+
     def probe(self, now: float) -> None:
-        """Ask the peer now whether it is there: somebody else claims its identity."""
-        if self._watchdog is not None:
+        """Somebody else claims the peer's identity: ask it now whether it is there, and end it if it stays silent."""
+        if self._watchdog is not None and self.state in OPEN and self._doubted is None:
+            self._doubted = now + self._settings.probe_timeout
             self._obey(self._watchdog.probe(now))
 
     def close(self, cause: DisconnectCause, now: float) -> list[Event]:
@@ -229,7 +224,8 @@ class Peer:
 
     def next_timer(self) -> float | None:
         """When ``handle_timer`` wants to be called; None: never."""
-        times = [time for time in (self._deadline, next(iter(self._pending.values()), None)) if time is not None]
+        own = next(iter(self._pending.values()), None)
+        times = [time for time in (self._deadline, self._doubted, own) if time is not None]
         if self._watchdog is not None and self.state in OPEN:
             times.append(self._watchdog.deadline)
         return min(times, default=None)
@@ -237,7 +233,9 @@ class Peer:
     def handle_timer(self, now: float) -> list[Event]:
         """Do what is due."""
         if self._deadline is not None and now >= self._deadline:
-            self._end("no-introduction" if self.state in (PeerState.WAIT_CER, PeerState.WAIT_CEA) else "stopped")
+            self._end("stopped" if self.state is PeerState.CLOSING else "no-introduction")
+        if self._doubted is not None and now >= self._doubted:
+            self._end("half-open", reset=True)
         while self._pending:
             hop_by_hop, deadline = next(iter(self._pending.items()))
             if deadline > now:
@@ -265,6 +263,9 @@ class Peer:
             kind = Input.REQUEST if message.is_request else Input.ANSWER
         if self._watchdog is not None and kind is not Input.DWA:
             self._watchdog.received(now)
+        if self._doubted is not None:
+            self._doubted = None
+            self._events.append(PeerAlive())
         action = _TRANSITIONS.get((self.state, kind))
         if action is None:
             self._end("unexpected-message")
@@ -272,15 +273,18 @@ class Peer:
             action(self, message, now)
 
     def _process_cer(self, message: Message, now: float) -> None:
-        """R-Conn-CER: answer, and open unless the answer is a refusal."""
+        """R-Conn-CER: answer, and open unless the answer is a refusal; or wait until others have decided."""
         try:
             check_request(message)
             capabilities = read_capabilities(message)
             check_common(message, capabilities)
-            self._admit(capabilities)
+            verdict = self._admit(capabilities)
         except RemoteError as error:
             self._answer_cer(message, refusal(error))
             self._end(f"refused {error.result_code}")
+            return
+        if verdict is Verdict.WAIT:
+            self.state, self._introduced, self.capabilities = PeerState.WAIT_RETURNS, message, capabilities
             return
         self._answer_cer(message, Answer())
         self._open(PeerState.R_OPEN, capabilities, now)
@@ -317,7 +321,7 @@ class Peer:
     def _open(self, state: PeerState, capabilities: Capabilities, now: float) -> None:
         self.state = state
         self.capabilities = capabilities
-        self._deadline = None
+        self._deadline = self._introduced = None
         self._watchdog = Watchdog(self._settings.watchdog, self._random.random, now)
         self._events.append(PeerOpened(capabilities))
 
@@ -338,7 +342,7 @@ class Peer:
         self._answer_base(message, now)
         self.state = PeerState.CLOSING
         self._deadline = now + self._settings.disconnect_timeout
-        self._events.append(PeerLeaving())
+        self._events.append(PeerLeaving(_cause(message)))
         self._lose_pending()
 
     def _process_dwa(self, _message: Message, now: float) -> None:
@@ -366,14 +370,14 @@ class Peer:
         header = answerable(error.header) if self.state in OPEN else None
         if header is not None:
             self._output.append(compose(Message(header), refusal(error), self._identity))
-        self._end(f"framing {error.result_code}")
+        self._end(f"framing {error.result_code}", reset=header is None)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, *, reset: bool = False) -> None:
         if self.state is not PeerState.CLOSED:
             self.state = PeerState.CLOSED
-            self._deadline = None
+            self._deadline = self._doubted = self._introduced = None
             self._lose_pending()
-            self._events.append(PeerClosed(reason))
+            self._events.append(PeerClosed(reason, reset))
 
     def _lose_pending(self) -> None:
         self._events.extend(RequestLost(hop_by_hop) for hop_by_hop in self._pending)
@@ -391,6 +395,14 @@ class Peer:
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+def _cause(message: Message) -> int:
+    """A goodbye whose cause cannot be read is one for a while."""
+    try:
+        return message.require(avps.DISCONNECT_CAUSE)
+    except RemoteError:
+        return DisconnectCause.REBOOTING
 
 
 _OPEN_TRANSITIONS: Final = {

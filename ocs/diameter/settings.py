@@ -45,6 +45,10 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     capabilities_timeout: float = 10.0
     """How long a new connection may take to introduce itself."""
 
+    probe_timeout: float = 2.0
+    """A peer that connects a second time has often crashed: its first connection is asked for a sign of life, and gives
+    way if it stays silent this long."""
+
     disconnect_timeout: float = 5.0
     """How long we wait for the answer to our Disconnect-Peer-Request, and for requests in flight when we drain."""
 
@@ -79,7 +83,13 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("watchdog must be at least 6 seconds (RFC 3539 section 3.4.1)")
         if not 1024 <= self.max_message_size <= 0xFFFFFC:
             raise ValueError("max_message_size must be between 1024 and 16777212")
-        for name in ("capabilities_timeout", "disconnect_timeout", "request_deadline", "own_request_timeout"):
+        for name in (
+            "capabilities_timeout",
+            "probe_timeout",
+            "disconnect_timeout",
+            "request_deadline",
+            "own_request_timeout",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
         for name in ("max_in_flight", "max_in_flight_per_peer", "max_connections", "max_output"):

@@ -74,6 +74,13 @@ class Client:
         assert (answer.hop_by_hop, answer.end_to_end) == (number, number + 0xABC00000)
         return answer
 
+    def answer(self, request: Message, result_code: int = 2001, host: str = "pgw1.epc.example.net") -> None:
+        parts = [*request.raw(avps.SESSION_ID), avps.RESULT_CODE.encode(result_code), *head(host)]
+        flags = request.flags_octet & 0x40 | (0x20 if result_code // 1000 == 3 else 0)
+        self.write(
+            encode_message(flags, request.command, request.application, request.hop_by_hop, request.end_to_end, parts)
+        )
+
     async def introduce(self, parts: Iterable[bytes]) -> Message:
         return await self.ask(parts, flags=0x80, command=257, application=0)
 

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from ocs.diameter import avps
@@ -93,12 +95,38 @@ async def test_first_message_must_be_a_cer(door, build):
 async def test_second_connection_of_an_open_peer_is_refused_and_the_first_stays(door, build):
     first = await door.open()
     second = await door.connect()
-    cea = await second.introduce(build.cer("PGW1.epc.example.net"))
-    assert cea.get(avps.RESULT_CODE) == 5012
-    assert await second.closed()
+    second.send(build.cer("PGW1.epc.example.net"), flags=0x80, command=257, application=0)
     probe = await first.read()
     assert (probe.command, probe.is_request) == (280, True)
+    first.answer(probe)
+    assert (await second.read()).get(avps.RESULT_CODE) == 5012
+    assert await second.closed()
     assert (await first.ask(build.ccr())).get(avps.RESULT_CODE) == 2001
+
+
+async def test_peer_that_left_without_a_word_is_let_in_again_at_once(make_door, build):
+    door = await make_door(probe_timeout=0.05)
+    first, second, third = await door.open(), await door.connect(), await door.connect()
+    number = second.send(build.cer(), flags=0x80, command=257, application=0)
+    assert (await first.read()).command == 280
+    assert (await third.introduce(build.cer())).get(avps.RESULT_CODE) == 5012
+    cea = await second.read()
+    assert (cea.get(avps.RESULT_CODE), cea.hop_by_hop) == (2001, number)
+    assert await first.closed()
+    assert (await second.ask(build.ccr())).get(avps.RESULT_CODE) == 2001
+    assert [peer.state for peer in door.server.peers()] == ["r-open"]
+
+
+async def test_suitor_that_gives_up_leaves_the_place_to_the_next(make_door, build):
+    door = await make_door(probe_timeout=0.2)
+    await door.open()
+    second = await door.connect()
+    second.send(build.cer(), flags=0x80, command=257, application=0)
+    await asyncio.sleep(0.02)
+    second.writer.transport.abort()
+    await asyncio.sleep(0.02)
+    third = await door.connect()
+    assert (await third.introduce(build.cer())).get(avps.RESULT_CODE) == 2001
 
 
 async def test_silent_newcomer_is_closed(make_door):
@@ -108,8 +136,6 @@ async def test_silent_newcomer_is_closed(make_door):
 
 @pytest.mark.rfc("6733", "5.5")
 async def test_watchdog_is_answered_while_charging_is_stuck(door, build):
-    import asyncio
-
     stuck = asyncio.Event()
 
     async def handle(request, peer):

@@ -12,9 +12,10 @@ from ocs.diameter.answer import Answer, Identity, compose, refusal
 from ocs.diameter.codec import encode_message
 from ocs.diameter.dictionary import AVPS, GROUPED, Avp
 from ocs.diameter.errors import RemoteError
+from ocs.diameter.events import RequestReceived
 from ocs.diameter.framing import Framer, FramingError
 from ocs.diameter.message import Group, Message
-from ocs.diameter.peer import Peer, RequestReceived
+from ocs.diameter.peer import Peer
 from ocs.diameter.settings import DiameterSettings
 from ocs.diameter.validate import check_request
 

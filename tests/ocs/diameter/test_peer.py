@@ -9,28 +9,28 @@ from ocs.diameter.answer import Answer, Identity, compose
 from ocs.diameter.codec import encode_message
 from ocs.diameter.codes import DisconnectCause
 from ocs.diameter.errors import LocalError, RemoteError
-from ocs.diameter.message import Message
-from ocs.diameter.peer import (
+from ocs.diameter.events import (
     AnswerReceived,
     Event,
-    Peer,
+    PeerAlive,
     PeerClosed,
     PeerLeaving,
     PeerOpened,
-    PeerState,
     PeerSuspect,
     RequestLost,
     RequestReceived,
 )
+from ocs.diameter.message import Message
+from ocs.diameter.peer import Peer, PeerState, Verdict
 from ocs.diameter.settings import DiameterSettings
 
 
 class Pair:
     """``a`` connected to ``b``."""
 
-    def __init__(self, admit=lambda capabilities: None, **settings) -> None:
+    def __init__(self, admit=lambda capabilities: Verdict.ADMIT, **settings) -> None:
         self.settings = DiameterSettings(**settings)
-        self.a = self.make("client.example.net", lambda capabilities: None, 1)
+        self.a = self.make("client.example.net", lambda capabilities: Verdict.ADMIT, 1)
         self.b = self.make("ocs.example.net", admit, 2)
         self.events: dict[str, list[Event]] = {"a": [], "b": []}
         self.a.connected(0)
@@ -185,7 +185,7 @@ def test_unexpected_base_message_ends_the_connection(pair, message):
 
 
 def test_repeated_introduction_is_answered(pair):
-    repeated = pair.make("client.example.net", lambda capabilities: None, 3)
+    repeated = pair.make("client.example.net", lambda capabilities: Verdict.ADMIT, 3)
     repeated.connected(0)
     assert pair.b.receive_data(repeated.data_to_send(), 1) == []
     assert Message(pair.b.data_to_send()).get(avps.RESULT_CODE) == 2001
@@ -206,3 +206,73 @@ def test_nothing_is_read_after_the_end(pair):
     pair.b.data_to_send()
     pair.b.send_answer(b"late")
     assert pair.b.data_to_send() == b""
+
+
+@pytest.fixture
+def suitor() -> Pair:
+    """A pair whose CER waits for its verdict."""
+    pair = Pair(lambda capabilities: Verdict.WAIT)
+    pair.run()
+    assert (pair.a.state, pair.b.state) == (PeerState.WAIT_CEA, PeerState.WAIT_RETURNS)
+    assert pair.kinds("a") == pair.kinds("b") == []
+    return pair
+
+
+@pytest.mark.rfc("6733", "5.6")
+def test_admitted_suitor_gets_its_answer_and_opens(suitor):
+    assert [type(event) for event in suitor.b.admit(1)] == [PeerOpened]
+    suitor.run(1)
+    assert (suitor.a.state, suitor.b.state) == (PeerState.I_OPEN, PeerState.R_OPEN)
+    assert suitor.b.admit(2) == suitor.b.refuse(RemoteError(5012, "late")) == []
+
+
+@pytest.mark.rfc("6733", "5.6")
+def test_refused_suitor_is_told_why(suitor):
+    assert suitor.b.refuse(RemoteError(4003, "lost")) == [PeerClosed("refused 4003")]
+    suitor.run(1)
+    assert suitor.events["a"] == [PeerClosed("refused 4003")]
+
+
+def test_suitor_without_a_verdict_is_given_up(suitor):
+    suitor.tick(10)
+    assert suitor.b.is_closed
+    assert suitor.b.admit(11) == []
+
+
+def test_impatient_suitor_is_closed(suitor):
+    [event] = suitor.b.receive_data(encode_message(0xC0, 272, 4, 1, 1, []), 1)
+    assert event == PeerClosed("unexpected-message")
+
+
+def test_doubted_peer_that_answers_stays(pair):
+    pair.b.probe(1)
+    pair.b.probe(2)
+    assert pair.b.next_timer() == 3
+    pair.run(2)
+    assert pair.events == {"a": [], "b": [PeerAlive()]}
+    assert pair.b.is_open
+    assert pair.b.next_timer() > 20
+
+
+def test_doubted_peer_that_stays_silent_goes_without_ceremony(pair):
+    hop_by_hop = pair.b.send_request(258, 4, [], 1)
+    pair.b.probe(1)
+    pair.run(1, lose="b")
+    pair.tick(3)
+    assert pair.events["b"] == [RequestLost(hop_by_hop), PeerClosed("half-open", reset=True)]
+
+
+@pytest.mark.rfc("6733", "2.1")
+@pytest.mark.parametrize(("flags", "reset"), [(0xC0, False), (0x40, True)])
+def test_unframable_octets_end_with_a_reset_unless_they_can_be_answered(pair, flags, reset):
+    octets = bytes((1, 0, 0, 8, flags, 0, 1, 16)) + bytes(12)
+    assert pair.b.receive_data(octets, 1) == [PeerClosed("framing 5015", reset)]
+    assert (pair.b.data_to_send() == b"") == reset
+
+
+@pytest.mark.rfc("6733", "5.4.3")
+@pytest.mark.parametrize("cause", list(DisconnectCause))
+def test_goodbye_tells_its_cause(pair, cause):
+    pair.a.close(cause, 1)
+    pair.run(1)
+    assert pair.events["b"] == [PeerLeaving(cause)]
