@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("ocs.diameter")
 
+_TURN = 16 * 1024
+"""Octets of one peer worked on in one turn of the loop; then it is the others' turn."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -50,6 +53,7 @@ class Connection(asyncio.Protocol, Inbox):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
+        self._backlog = bytearray()
         self._own: dict[int, asyncio.Future[Message]] = {}
         self.info = PeerInfo(host="", realm="", address="")
         self.in_flight = 0
@@ -65,6 +69,7 @@ class Connection(asyncio.Protocol, Inbox):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        keep_alive(self.transport)
         remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.info = PeerInfo(host="", realm="", address=f"{remote[0]}:{remote[1]}" if remote else "")
         self.peer = self._server.welcome(self, remote[0] if remote else "", local[0] if local else "127.0.0.1")
@@ -73,6 +78,29 @@ class Connection(asyncio.Protocol, Inbox):
         self._arm()
 
     def data_received(self, data: bytes) -> None:
+        if len(data) <= _TURN and not self._backlog:
+            self._take(data)
+            return
+        if not self._backlog:
+            self.transport.pause_reading()
+            self._loop.call_soon(self._take_turn)
+        self._backlog += data
+
+    def _take_turn(self) -> None:
+        """Work on a part of what a busy peer has sent; nothing more is read from it meanwhile."""
+        if not self._backlog:
+            return
+        part = bytes(self._backlog[:_TURN])
+        del self._backlog[:_TURN]
+        self._take(part)
+        if self.peer.is_closed:
+            self._backlog.clear()
+        elif self._backlog:
+            self._loop.call_soon(self._take_turn)
+        else:
+            self.transport.resume_reading()
+
+    def _take(self, data: bytes) -> None:
         self.handle(self.peer.receive_data(data, self._loop.time()))
         self.flush_soon()
 
@@ -80,6 +108,8 @@ class Connection(asyncio.Protocol, Inbox):
         return False
 
     def connection_lost(self, _exc: Exception | None) -> None:
+        self._take(bytes(self._backlog))  # what was reported counts, even if nobody waits for the answer any more
+        self._backlog.clear()
         self.handle(self.peer.connection_lost())
         if self._timer is not None:
             self._timer.cancel()
@@ -210,6 +240,14 @@ class Connection(asyncio.Protocol, Inbox):
         self.handle(self.peer.handle_timer(self._loop.time()))
         self._arm()
         self.flush_soon()
+
+
+def keep_alive(transport: asyncio.Transport) -> None:
+    """Small messages go out at once, and the kernel, too, looks after a silent connection."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def reset(transport: asyncio.Transport) -> None:

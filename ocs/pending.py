@@ -71,6 +71,9 @@ class _Work:
         self.waiters: list[_Waiter] = []
 
 
+_MOST_COPIES = 8
+"""Copies of a request that wait for its answer; a client that sends more than that is told 3004."""
+
 REQUEST_TYPES = {1: "initial", 2: "update", 3: "termination", 4: "event"}
 
 
@@ -116,6 +119,9 @@ class PendingRequests:
         work = self._works.get(key)
         if work is not None:
             self._observer.duplicate()
+            if len(work.waiters) >= _MOST_COPIES:
+                self._answer(_Waiter(inbox, request, loop.time(), work), TOO_BUSY)
+                return
         else:
             work = self._works[key] = _Work(key, inbox, request)
             inbox.in_flight += 1

@@ -20,25 +20,35 @@ class Framer:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = b""
+        self._rest = bytearray()
+        self._needed = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The messages that are complete now; raises FramingError when the stream is lost."""
-        buffer = self._rest + data if self._rest else data
-        self._rest = b""
-        position, end = 0, len(buffer)
+        buffer = data
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return  # a long message in small pieces: look at it once, not once per piece
+            buffer = bytes(self._rest)
+            self._rest.clear()
+        position, end, length = 0, len(buffer), 4
         while end - position >= 4:
             version, length = buffer[position], int.from_bytes(buffer[position + 1 : position + 4], "big")
             if version != VERSION or length < HEADER_SIZE or length & 3 or length > self._limit:
                 header = buffer[position : position + HEADER_SIZE]
-                if len(header) < HEADER_SIZE:
-                    break
-                raise self._lost(version, length, header)
+                if len(header) == HEADER_SIZE:
+                    raise self._lost(version, length, header)
+                length = HEADER_SIZE
+                break
             if end - position < length:
                 break
             yield buffer[position : position + length]
             position += length
-        self._rest = buffer[position:]
+            length = 4
+        if position < end:
+            self._rest += buffer[position:]
+            self._needed = length
 
     def _lost(self, version: int, length: int, header: bytes) -> FramingError:
         if version != VERSION:

@@ -157,3 +157,14 @@ async def test_closing_answers_what_is_in_work_and_begins_nothing(desk):
     assert sorted(desk.box.answers) == [(1, 3004), (2, 3004), (3, 3004), (4, 3004)]
     assert desk.begun == [1, 3]
     assert len(desk.pending) == desk.box.in_flight == 0
+
+
+async def test_endless_copies_are_not_kept(desk):
+    for copy in range(20):
+        desk.submit(copy)
+    await asyncio.sleep(0)
+    assert desk.box.answers == [(copy, 3004) for copy in range(8, 20)]
+    desk.gates[0].set_result(Answer())
+    await desk.pending.idle()
+    assert desk.begun == [0]
+    assert desk.box.answers[12:] == [(copy, 2001) for copy in range(8)]

@@ -1,6 +1,7 @@
 """The server around the protocol: time, load, bad handlers, slow readers, own requests, the end."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -138,6 +139,57 @@ async def test_peer_that_does_not_read_is_cut_off_and_others_are_served(make_doo
     assert code(await keen.ask(build.ccr())) == 2001
 
 
+async def test_peer_that_floods_does_not_delay_others(door, build):
+    flooding, modest = await door.open(), await door.open("pgw2.epc.example.net")
+    for number in range(1500):
+        flooding.send(build.ccr(session=f"flood;{number}"))
+    modest.send(build.ccr(session="modest"))
+    assert code(await modest.read()) == 2001
+    before = [request.get(avps.SESSION_ID) for request in door.handled].index("modest")
+    assert before < 400
+    assert {code(await flooding.read()) for _ in range(1500)} == {2001}
+    assert len(door.handled) == 1501
+
+
+async def test_what_a_flooding_peer_reported_before_it_broke_counts(door, build):
+    begun, grant = asyncio.Event(), door.handle
+
+    async def handle(request, peer):
+        begun.set()
+        return await grant(request, peer)
+
+    door.handle = handle
+    client = await door.open()
+    for number in range(1000):
+        client.send(build.ccr(session=f"s;{number}"))
+    await begun.wait()
+    read = len(door.handled)
+    assert read < 1000
+    client.writer.transport.abort()
+    for _ in range(200):
+        await asyncio.sleep(0.005)
+        if not door.server.peers():
+            break
+    assert len(door.handled) > read
+    assert (await (await door.open()).ask(build.ccr())).get(avps.RESULT_CODE) == 2001
+
+
+@pytest.mark.rfc("6733", "2.1")
+async def test_octets_that_cannot_be_framed_are_reset(door):
+    client = await door.open()
+    client.write(bytes((1, 0, 0, 8, 0x40)) + bytes(15))
+    with pytest.raises(ConnectionResetError):
+        await asyncio.wait_for(client.reader.read(1), 5)
+
+
+async def test_connections_are_kept_alive_and_send_at_once(door):
+    await door.open()
+    [connection] = door.server._connections
+    sock = connection.transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_peer_that_vanishes_leaves_nothing_behind(door, build):
     client = await door.open()
     client.send(build.ccr())
@@ -227,8 +279,6 @@ async def test_drain_does_not_wait_forever(make_door, build):
 
 
 async def test_listens_on_a_given_socket(build):
-    import socket
-
     from ocs.diameter.settings import DiameterSettings
     from ocs.server import DiameterServer
 

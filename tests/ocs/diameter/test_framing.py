@@ -36,3 +36,12 @@ def test_lost_streams(start, code):
 def test_longest_message_is_taken():
     longest = encode_message(0, 1, 0, 0, 0, [bytes(1024 - 20)])
     assert list(Framer(1024).feed(longest)) == [longest]
+
+
+def test_bad_start_in_small_pieces_is_found_with_its_header():
+    framer, bad = Framer(1024), bytes.fromhex("01000010") + bytes(16)
+    for octet in bad[:-1]:
+        assert list(framer.feed(bytes((octet,)))) == []
+    with pytest.raises(FramingError) as caught:
+        list(framer.feed(bad[-1:]))
+    assert caught.value.header == bad
