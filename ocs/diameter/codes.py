@@ -4,6 +4,7 @@ from enum import IntEnum, IntFlag
 
 BASE_APPLICATION = 0
 CREDIT_CONTROL_APPLICATION = 4
+SY_APPLICATION = 16777302
 RELAY_APPLICATION = 0xFFFFFFFF
 VENDOR_3GPP = 10415
 
@@ -18,7 +19,7 @@ class Flag(IntFlag):
 
 
 class Command(IntEnum):
-    """Command codes (RFC 6733 section 3.1, RFC 8506 section 3)."""
+    """Command codes (RFC 6733 section 3.1, RFC 8506 section 3, TS 29.219 clause 5.6)."""
 
     CAPABILITIES_EXCHANGE = 257
     RE_AUTH = 258
@@ -27,6 +28,8 @@ class Command(IntEnum):
     SESSION_TERMINATION = 275
     DEVICE_WATCHDOG = 280
     DISCONNECT_PEER = 282
+    SPENDING_LIMIT = 8388635
+    SPENDING_STATUS_NOTIFICATION = 8388636
 
 
 class ResultCode(IntEnum):
@@ -164,3 +167,15 @@ class DirectDebitingFailureHandling(IntEnum):
 class LowBalanceIndication(IntEnum):
     NOT_APPLICABLE = 0
     YES = 1
+
+
+class ExperimentalResultCode(IntEnum):
+    """Of vendor 10415: Experimental-Result-Code values of Sy (TS 29.219 clause 5.5)."""
+
+    NO_AVAILABLE_POLICY_COUNTERS = 4241
+    UNKNOWN_POLICY_COUNTERS = 5570
+
+
+class SLRequestType(IntEnum):
+    INITIAL_REQUEST = 0
+    INTERMEDIATE_REQUEST = 1

@@ -19,7 +19,7 @@ T = TypeVar("T")
 VENDOR_FLAG: Final = 0x80
 MANDATORY_FLAG: Final = 0x40
 
-_FILES: Final = ("base.dia", "credit_control.dia", "tgpp.dia")
+_FILES: Final = ("base.dia", "credit_control.dia", "tgpp.dia", "sy.dia")
 _TWO_WORDS = struct.Struct(">II")
 _WORD = struct.Struct(">I")
 _PADDING: Final = (b"", b"\x00\x00\x00", b"\x00\x00", b"\x00")
