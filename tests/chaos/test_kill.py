@@ -31,7 +31,7 @@ class Line:
         self._house = house
         self._gateway: Gateway | None = None
         self._lock = asyncio.Lock()
-        self.resent = 0
+        self.answered = self.resent = 0
 
     async def ask(self, parts: tuple[bytes, ...], end_to_end: int) -> Message:
         flags = 0xC0
@@ -40,6 +40,7 @@ class Line:
                 gateway = await self._connected()
                 answer = await gateway.ask(parts, end_to_end, flags)
                 if result(answer) not in (3004, 5012):  # not known yet: ask again
+                    self.answered += 1
                     return answer
             except OSError:  # of which TimeoutError is one
                 self._gateway = None
@@ -84,8 +85,9 @@ async def test_killed_in_mid_load_nothing_is_lost_and_nothing_charged_twice(hous
     accounts = [house.open_account(number, "100.00") for number in numbers]
     line = Line(house)
     load = [asyncio.create_task(_session(line, numbers[i % ACCOUNTS], i)) for i in range(SESSIONS)]
-    for _ in range(KILLS):
-        await asyncio.sleep(0.25)
+    for kill in range(1, KILLS + 1):
+        while line.answered < kill * SESSIONS * (UPDATES + 2) // (KILLS + 1):
+            await asyncio.sleep(0.005)
         house.kill()
         await asyncio.to_thread(house.start)
     assert not all(task.done() for task in load), "the load was over before the daemon was killed"
