@@ -112,6 +112,8 @@ class Gateway:
         self, command: int, parts: Iterable[bytes], application: int, flags: int, end_to_end: int | None = None
     ) -> Message:
         """Send any request and return its answer; ConnectionError if the connection ends before."""
+        if self._pump is not None and self._pump.done():
+            raise ConnectionError("the connection has ended")
         self._ids += 1
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[self._ids] = answer

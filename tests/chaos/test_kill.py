@@ -86,7 +86,7 @@ async def test_killed_in_mid_load_nothing_is_lost_and_nothing_charged_twice(hous
     line = Line(house)
     load = [asyncio.create_task(_session(line, numbers[i % ACCOUNTS], i)) for i in range(SESSIONS)]
     for kill in range(1, KILLS + 1):
-        while line.answered < kill * SESSIONS * (UPDATES + 2) // (KILLS + 1):
+        while line.answered < kill * SESSIONS * (UPDATES + 2) // (KILLS + 1):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         house.kill()
         await asyncio.to_thread(house.start)
