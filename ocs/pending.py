@@ -12,6 +12,7 @@ import structlog
 
 from ocs.diameter import avps
 from ocs.diameter.answer import TOO_BUSY, UNABLE_TO_COMPLY, Answer, refusal
+from ocs.diameter.codes import Command
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver
@@ -75,6 +76,10 @@ _MOST_COPIES = 8
 """Copies of a request that wait for its answer; a client that sends more than that is told 3004."""
 
 REQUEST_TYPES = {1: "initial", 2: "update", 3: "termination", 4: "event"}
+SY_TYPES: dict[int, str] = {
+    Command.SPENDING_LIMIT: "spending-limit",
+    Command.SESSION_TERMINATION: "session-termination",
+}
 
 
 class PendingRequests:
@@ -187,8 +192,7 @@ class PendingRequests:
         # It stays in line until its deadline: let it hold nothing meanwhile.
         waiter.work = waiter.request = waiter.inbox = None
         seconds = asyncio.get_running_loop().time() - waiter.arrived
-        kind = REQUEST_TYPES.get(request.get(avps.CC_REQUEST_TYPE) or 0, "unknown")
-        self._observer.request_answered(kind, answer.result_code, seconds)
+        self._observer.request_answered(_kind(request), answer.result_code, seconds)
         try:
             inbox.answer(request, answer)
         except Exception:
@@ -211,8 +215,16 @@ class PendingRequests:
             self._waiting.popleft()
 
 
+def _kind(request: Message) -> str:
+    if request.command == Command.CREDIT_CONTROL:
+        return REQUEST_TYPES.get(request.get(avps.CC_REQUEST_TYPE) or 0, "unknown")
+    return SY_TYPES.get(request.command, "unknown")
+
+
 def request_key(request: Message) -> RequestKey:
-    """The identity of a credit-control request."""
+    """The identity of a request: of credit control its number, of others RFC 6733's End-to-End Identifier."""
+    if request.command != Command.CREDIT_CONTROL:
+        return request.get(avps.SESSION_ID) or "", request.command, request.end_to_end, None
     return (
         request.get(avps.SESSION_ID) or "",
         request.get(avps.CC_SUB_SESSION_ID),

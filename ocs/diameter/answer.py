@@ -6,12 +6,13 @@ import msgspec
 
 from ocs.diameter import avps
 from ocs.diameter.codec import encode_message
-from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, Command, Flag, ResultCode
+from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, SY_APPLICATION, Command, Flag, ResultCode
 from ocs.diameter.dictionary import Avp
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 
 _AUTH_APPLICATION: Final = avps.AUTH_APPLICATION_ID.encode(CREDIT_CONTROL_APPLICATION)
+_AUTH_SY: Final = avps.AUTH_APPLICATION_ID.encode(SY_APPLICATION)
 _RESULT_CODES: Final[dict[int, bytes]] = {code: avps.RESULT_CODE.encode(code) for code in ResultCode}
 
 _ECHOED: Final[tuple[tuple[Avp[Any], int], ...]] = tuple(
@@ -29,6 +30,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     result_code: int = ResultCode.SUCCESS
+    vendor: int = 0
+    """Whose result code it is; other than 0 it goes into an Experimental-Result (RFC 6733 section 7.6)."""
     avps: tuple[bytes, ...] = ()
     failed_avp: bytes = b""
     error_message: str = ""
@@ -68,12 +71,14 @@ def compose(request: Message, answer: Answer, identity: Identity) -> bytes:
     Session-Id comes first and unchanged, then Result-Code: there are clients that read in this order only. Proxy-Info
     is echoed in its order, the P flag copied, T never set. Of what a request wrongly holds twice, the first is echoed.
     """
-    result = _RESULT_CODES.get(answer.result_code) or avps.RESULT_CODE.encode(answer.result_code)
+    result = _RESULT_CODES.get(answer.result_code) or _result(answer)
     parts = [*request.raw(avps.SESSION_ID)[:1], result, identity.encoded]
     if request.command == Command.CREDIT_CONTROL:
         parts.append(_AUTH_APPLICATION)
         for avp, size in _ECHOED:
             parts.extend(raw for raw in request.raw(avp)[:1] if len(raw) == size)
+    elif request.command == Command.SPENDING_LIMIT:
+        parts.append(_AUTH_SY)
     parts.extend(answer.avps)
     if answer.error_message:
         parts.append(avps.ERROR_MESSAGE.encode(answer.error_message))
@@ -82,3 +87,10 @@ def compose(request: Message, answer: Answer, identity: Identity) -> bytes:
     parts.extend(request.raw(avps.PROXY_INFO))
     flags = request.flags_octet & Flag.PROXIABLE | (Flag.ERROR if answer.is_protocol_error else 0)
     return encode_message(flags, request.command, request.application, request.hop_by_hop, request.end_to_end, parts)
+
+
+def _result(answer: Answer) -> bytes:
+    if not answer.vendor:
+        return avps.RESULT_CODE.encode(answer.result_code)
+    code = avps.EXPERIMENTAL_RESULT_CODE.encode(answer.result_code)
+    return avps.EXPERIMENTAL_RESULT.encode((avps.VENDOR_ID.encode(answer.vendor), code))

@@ -6,7 +6,7 @@ import msgspec
 
 from ocs.diameter import avps
 from ocs.diameter.answer import Identity
-from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, RELAY_APPLICATION, VENDOR_3GPP, ResultCode
+from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, RELAY_APPLICATION, SY_APPLICATION, VENDOR_3GPP, ResultCode
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.settings import DiameterSettings
@@ -41,10 +41,17 @@ def read_capabilities(message: Message) -> Capabilities:
     )
 
 
-def check_common(message: Message, capabilities: Capabilities) -> None:
+def served_applications(settings: DiameterSettings) -> tuple[int, ...]:
+    """Credit control, and Sy where it is switched on."""
+    return (CREDIT_CONTROL_APPLICATION, SY_APPLICATION) if settings.sy else (CREDIT_CONTROL_APPLICATION,)
+
+
+def check_common(message: Message, capabilities: Capabilities, settings: DiameterSettings) -> None:
     """Raise RemoteError 5010 or 5017 where there is no common application or security."""
-    if not capabilities.applications & {CREDIT_CONTROL_APPLICATION, RELAY_APPLICATION}:
-        raise RemoteError(ResultCode.NO_COMMON_APPLICATION, "only application 4 is served here")
+    served = served_applications(settings)
+    if not capabilities.applications & {*served, RELAY_APPLICATION}:
+        names = " and ".join(map(str, served))
+        raise RemoteError(ResultCode.NO_COMMON_APPLICATION, f"only application {names} is served here")
     security = message.all(avps.INBAND_SECURITY_ID)
     if security and _NO_INBAND_SECURITY not in security:
         raise RemoteError(ResultCode.NO_COMMON_SECURITY, "no in-band security is offered here")
@@ -63,4 +70,7 @@ def own_capabilities(settings: DiameterSettings, identity: Identity, address: st
     ]
     if settings.vendor_specific_application:
         parts.append(avps.VENDOR_SPECIFIC_APPLICATION_ID.encode((avps.VENDOR_ID.encode(VENDOR_3GPP), application)))
+    if settings.sy:
+        sy = avps.AUTH_APPLICATION_ID.encode(SY_APPLICATION)
+        parts.append(avps.VENDOR_SPECIFIC_APPLICATION_ID.encode((avps.VENDOR_ID.encode(VENDOR_3GPP), sy)))
     return tuple(parts)

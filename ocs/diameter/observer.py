@@ -10,7 +10,8 @@ class DiameterObserver(Protocol):
         """A credit-control request is taken into work."""
 
     def request_answered(self, request_type: str, result_code: int, seconds: float) -> None:
-        """It got its answer. ``request_type``: ``initial``, ``update``, ``termination``, ``event`` or ``unknown``."""
+        """It got its answer. ``request_type``: ``initial``, ``update``, ``termination``, ``event``, ``spending-limit``,
+        ``session-termination`` or ``unknown``."""
 
     def duplicate(self) -> None:
         """A repeat came; it gets the answer of the first copy, which is in work still or was answered before."""

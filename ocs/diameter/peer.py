@@ -277,7 +277,7 @@ class Peer:
         try:
             check_request(message)
             capabilities = read_capabilities(message)
-            check_common(message, capabilities)
+            check_common(message, capabilities, self._settings)
             verdict = self._admit(capabilities)
         except RemoteError as error:
             self._answer_cer(message, refusal(error))
@@ -311,7 +311,7 @@ class Peer:
                 self._end(f"refused {result}")
                 return
             capabilities = read_capabilities(message)
-            check_common(message, capabilities)
+            check_common(message, capabilities, self._settings)
             self._admit(capabilities)
         except RemoteError as error:
             self._end(f"refused {error.result_code}")

@@ -1,10 +1,19 @@
 """Is a request for us? (RFC 6733 sections 6.1.4 to 6.1.6: we deliver locally and never forward.)"""
 
+from typing import Final
+
 from ocs.diameter import avps
-from ocs.diameter.codes import BASE_APPLICATION, CREDIT_CONTROL_APPLICATION, Command, ResultCode
+from ocs.diameter.capabilities import served_applications
+from ocs.diameter.codes import BASE_APPLICATION, CREDIT_CONTROL_APPLICATION, SY_APPLICATION, Command, ResultCode
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.settings import DiameterSettings
+
+_COMMANDS: Final = {
+    CREDIT_CONTROL_APPLICATION: frozenset((Command.CREDIT_CONTROL,)),
+    SY_APPLICATION: frozenset((Command.SPENDING_LIMIT, Command.SESSION_TERMINATION)),
+}
+"""What an application's clients may ask of us."""
 
 
 class Destinations:
@@ -12,6 +21,7 @@ class Destinations:
 
     def __init__(self, settings: DiameterSettings) -> None:
         self._host = settings.origin_host
+        self._commands = {application: _COMMANDS[application] for application in served_applications(settings)}
         self._realms = frozenset(realm.lower() for realm in (settings.origin_realm, *settings.served_realms))
 
     def check(self, request: Message) -> None:
@@ -20,11 +30,12 @@ class Destinations:
             raise RemoteError(ResultCode.INVALID_HDR_BITS, "a request with the E flag")
         if request.application == BASE_APPLICATION:
             raise RemoteError(ResultCode.COMMAND_UNSUPPORTED, f"command {request.command} is not known here")
-        if request.application != CREDIT_CONTROL_APPLICATION:
+        commands = self._commands.get(request.application)
+        if commands is None:
             raise RemoteError(
                 ResultCode.APPLICATION_UNSUPPORTED, f"application {request.application} is not served here"
             )
-        if request.command != Command.CREDIT_CONTROL:
+        if request.command not in commands:
             raise RemoteError(ResultCode.COMMAND_UNSUPPORTED, f"command {request.command} is not served here")
         realm = request.get(avps.DESTINATION_REALM)
         if realm is not None and realm.lower() not in self._realms and "*" not in self._realms:

@@ -5,6 +5,41 @@ import ipaddress
 import msgspec
 
 
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[diameter.tls]``: TLS from the first octet on a port of its own, beside TCP; off without a certificate."""
+
+    port: int = 5868
+    """TCP port (RFC 6733 section 11.4); 0 means any free one."""
+
+    certificate: str = ""
+    """File with our certificate and those between it and its authority, in PEM. Empty: no TLS."""
+
+    key: str = ""
+    """File with the certificate's private key, in PEM, without a passphrase."""
+
+    authorities: str = ""
+    """File with the certificates of those whose word for a peer is good, in PEM. Every peer must show a certificate."""
+
+    match_identity: bool = True
+    """A peer's Origin-Host must be one of the DNS names (subjectAltName) of its certificate; others get 3010."""
+
+    watch: float = 10.0
+    """Seconds between two looks whether the files have changed; they are read again then, and on SIGHUP. Connections
+    that are open stay open."""
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.certificate)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port {self.port} is none")
+        if self.watch <= 0:
+            raise ValueError("watch must be above 0")
+        if self.certificate and not (self.key and self.authorities):
+            raise ValueError("certificate needs key and authorities beside it")
+
+
 class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Times in seconds, sizes in octets."""
 
@@ -29,6 +64,10 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     vendor_specific_application: bool = True
     """Also advertise application 4 inside Vendor-Specific-Application-Id; some old peers look only there, and some
     refuse to see the application twice."""
+
+    sy: bool = False
+    """Also serve Sy, spending limit reporting (TS 29.219): tell policy servers how the catalogue's counters stand. The
+    reports follow the journal, which one process of all those that share a store must write."""
 
     allowed_addresses: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     """Networks peers may connect from; others are closed at once. Diameter has no password: keep it narrow."""
@@ -73,6 +112,9 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     max_output: int = 4 * 1024 * 1024
     """Answers a peer has not read yet; a peer slower than that is disconnected."""
+
+    tls: TlsSettings = TlsSettings()
+    """TLS beside TCP."""
 
     def __post_init__(self) -> None:
         for network in self.allowed_addresses:
