@@ -77,7 +77,7 @@ class Doors:
         )
 
     async def start(self, sockets: DoorSockets) -> None:
-        await self.diameter.start(sockets.diameter)
+        await self.diameter.start(sockets.diameter, sockets.diameter_tls)
         await self.sip.start(sockets.sip_udp, sockets.sip_tcp)
 
     def peers(self) -> tuple[PeerView, ...]:

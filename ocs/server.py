@@ -38,6 +38,7 @@ from ocs.diameter.routing import Destinations
 from ocs.diameter.settings import DiameterSettings
 from ocs.diameter.validate import Unknown, check_request
 from ocs.pending import Handler, PeerInfo, PendingRequests
+from ocs.tls import Credentials, TlsListener, UnusableCertificate, certified_names
 
 __all__ = ["DiameterServer", "Handler", "PeerInfo", "PeerStatus", "PeerUnreachable"]
 
@@ -81,8 +82,13 @@ class DiameterServer:
         self._suitors: dict[str, Connection] = {}
         self._distrusted: set[str] = set()
         self._listener: asyncio.Server | None = None
+        self._credentials = Credentials(settings.tls) if settings.tls.enabled else None
+        self._tls: TlsListener | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self.port = settings.port
         """The port we listen on, once started."""
+        self.tls_port = settings.tls.port
+        """The same for TLS."""
         self._draining = False
         self._lonely = asyncio.Event()
         self._lonely.set()
@@ -92,21 +98,45 @@ class DiameterServer:
 
     # ---- life
 
-    async def start(self, sock: socket.socket | None = None) -> None:
-        """Listen, on ``sock`` or on the address in the settings."""
+    async def start(self, sock: socket.socket | None = None, tls_sock: socket.socket | None = None) -> None:
+        """Listen, on sockets that are bound or on the addresses in the settings."""
         loop = asyncio.get_running_loop()
+        settings = self.settings
         if sock is not None:
             listener = await loop.create_server(lambda: Connection(self), sock=sock)
         else:
-            listener = await loop.create_server(lambda: Connection(self), self.settings.host, self.settings.port)
+            listener = await loop.create_server(lambda: Connection(self), settings.host, settings.port)
         self._listener = listener
         self.port = listener.sockets[0].getsockname()[1]
+        if self._credentials is not None:
+            if tls_sock is None:
+                tls_sock = socket.create_server((settings.host, settings.tls.port))
+            self.tls_port = tls_sock.getsockname()[1]
+            self._tls = TlsListener(self._credentials, lambda: Connection(self), settings.capabilities_timeout)
+            await self._tls.start(tls_sock)
+            self._chores.append(loop.create_task(self._watch_certificates(self._credentials)))
+
+    async def reload(self) -> None:
+        """Read the certificates again, for new connections; if they cannot be used the old ones stay."""
+        if self._credentials is None or self._tls is None or self._draining:
+            return
+        try:
+            self._credentials.reload()
+        except UnusableCertificate as error:
+            log.error("certificates not renewed", reason=str(error))
+            return
+        await self._tls.renew()
+        log.info("certificates renewed")
+
+    async def _watch_certificates(self, credentials: Credentials) -> None:
+        while True:
+            await asyncio.sleep(self.settings.tls.watch)
+            if credentials.changed():
+                await self.reload()
 
     async def drain(self) -> None:
         """Accept nothing new (3004), finish what is in work, say goodbye to every peer (REBOOTING), close."""
-        self._draining = True
-        if self._listener is not None:
-            self._listener.close()
+        self._stop_listening()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._pending.idle(), self.settings.disconnect_timeout)
         for connection in tuple(self._connections):
@@ -117,13 +147,20 @@ class DiameterServer:
 
     async def close(self) -> None:
         """Close at once."""
-        self._draining = True
-        if self._listener is not None:
-            self._listener.close()
+        self._stop_listening()
         self._pending.close()
         for connection in tuple(self._connections):
             connection.transport.abort()
         await asyncio.sleep(0)
+
+    def _stop_listening(self) -> None:
+        self._draining = True
+        for chore in self._chores:
+            chore.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        if self._tls is not None:
+            self._tls.close()
 
     # ---- peers
 
@@ -175,6 +212,10 @@ class DiameterServer:
         host = capabilities.host.lower()
         if not _matches(host, self.settings.allowed_peers):
             raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not known here")
+        names = certified_names(connection.transport)
+        if names is not None and self.settings.tls.match_identity and host not in names:
+            log.warning("certificate of another", peer=capabilities.host, address=connection.info.address)
+            raise RemoteError(ResultCode.UNKNOWN_PEER, f"the certificate is not that of {capabilities.host}")
         known = self._open.get(host)
         if known is None:
             return Verdict.ADMIT

@@ -17,9 +17,11 @@ class DoorSockets:
     diameter: socket.socket
     sip_udp: socket.socket
     sip_tcp: socket.socket
+    diameter_tls: socket.socket | None = None
 
     def all(self) -> tuple[socket.socket, ...]:
-        return self.diameter, self.sip_udp, self.sip_tcp
+        always = self.diameter, self.sip_udp, self.sip_tcp
+        return always if self.diameter_tls is None else (*always, self.diameter_tls)
 
     def close(self) -> None:
         for one in self.all():
@@ -36,8 +38,8 @@ class DoorSockets:
     @classmethod
     def of_descriptors(cls, descriptors: list[int]) -> "DoorSockets":
         """The sockets a worker inherits, in the order of ``all``."""
-        diameter, sip_udp, sip_tcp = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-        return cls(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp)
+        diameter, sip_udp, sip_tcp, *tls = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        return cls(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp, diameter_tls=tls[0] if tls else None)
 
 
 def port_of(bound: socket.socket) -> int:
@@ -54,10 +56,13 @@ def bind_doors(config: Config, count: int) -> list[DoorSockets]:
     shared = count > 1
     sets: list[DoorSockets] = []
     diameter_port, sip_port = config.diameter.port, config.sip_credit.port
+    tls_port = config.diameter.tls.port
     for _ in range(count):
         diameter = bind_tcp(config.diameter.host, diameter_port, shared=shared)
         sip_udp, sip_tcp = _bind_sip(config.sip_credit.host, sip_port, shared)
-        sets.append(DoorSockets(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp))
+        tls = bind_tcp(config.diameter.host, tls_port, shared=shared) if config.diameter.tls.enabled else None
+        sets.append(DoorSockets(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp, diameter_tls=tls))
+        tls_port = port_of(tls) if tls else tls_port
         diameter_port, sip_port = port_of(diameter), port_of(sip_udp)
     return sets
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -115,8 +116,9 @@ class Door:
         self.server = DiameterServer(DiameterSettings(port=0, **settings), handle)
         await self.server.start()
 
-    async def connect(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.server.port))
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Client:
+        port = self.server.tls_port if tls else self.server.port
+        client = Client(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
         self.clients.append(client)
         return client
 
