@@ -4,6 +4,7 @@ from charging.catalogue.load import load, parse
 from charging.catalogue.model import (
     Catalogue,
     CatalogueError,
+    Counter,
     Offer,
     Plan,
     Problem,
@@ -16,6 +17,7 @@ from charging.catalogue.model import (
 __all__ = [
     "Catalogue",
     "CatalogueError",
+    "Counter",
     "Offer",
     "Plan",
     "Problem",

@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 from balances.ledger import Empty, Lapse, Quote, Record, Unit
 from balances.money import MICRO
 from charging import rating
-from charging.catalogue import quantities, terms
+from charging.catalogue import counters, quantities, terms
 from charging.catalogue.model import (
     Catalogue,
     CatalogueError,
+    Counter,
     Destinations,
     Offer,
     Plan,
@@ -22,6 +23,7 @@ from charging.catalogue.model import (
 from charging.catalogue.positions import Path
 from charging.catalogue.quantities import QuantityError
 from charging.catalogue.schema import (
+    CounterText,
     CountryText,
     FinalText,
     OfferText,
@@ -88,6 +90,7 @@ class _Builder:
         rates = self.each("rates", lambda name, entry: self.rate(name, entry, by_kind, pays.get(name, ())))
         offers = self.each("offers", lambda name, entry: self.offer(name, entry, rates))
         plans = self.each("plans", lambda name, entry: self.plan(name, entry, rates))
+        policy_counters = self.each("counters", lambda name, entry: self.counter(name, entry, offers))
         if self.problems:
             raise CatalogueError(tuple(sorted(self.problems, key=lambda each: (each.source.file, each.source.line))))
         return Catalogue(
@@ -97,6 +100,7 @@ class _Builder:
             services=by_kind,
             destinations=destinations,
             emergency=emergency,
+            counters=policy_counters,
         )
 
     def problem(self, source: Source, message: str, hint: str = "") -> None:
@@ -315,6 +319,18 @@ class _Builder:
         return Offer(
             name=name, unit=unit, amount=amount, validity=validity, priority=written.priority, source=entry.source()
         )
+
+    def counter(self, name: str, entry: Entry, offers: Mapping[str, Offer]) -> Counter | None:
+        written: CounterText = entry.written
+        if written.offer and written.offer not in self.entries["offers"]:
+            self.unknown(entry.source("offer"), "offers", written.offer)
+        if written.offer and written.offer not in offers:
+            return None
+        try:
+            return counters.counter(name, written, offers.get(written.offer), entry.source())
+        except counters.CounterError as error:
+            self.problem(entry.source(*error.path), str(error), error.hint)
+            return None
 
     def plan(self, name: str, entry: Entry, rates: Mapping[str, Rate]) -> Plan:
         written: PlanText = entry.written

@@ -146,6 +146,32 @@ class Offer(Record, frozen=True, kw_only=True):
         return now + self.validity * 1000 if self.validity else None
 
 
+class Threshold(Record, frozen=True, kw_only=True):
+    """Where the next status begins: with ``at`` units (or per cent) of an offer used; with money below ``at``."""
+
+    at: int
+    status: str
+
+
+class Counter(Record, frozen=True, kw_only=True):
+    """A policy counter (TS 29.219): what a policy server may know of how much a subscriber has spent."""
+
+    name: str
+    status: str
+    """Before the first threshold."""
+    thresholds: tuple[Threshold, ...]
+    """In the order in which spending meets them."""
+    offer: str = ""
+    """The offer whose buckets are counted; empty: money."""
+    percent: bool = False
+    """The thresholds of an offer are in per cent of what the buckets held at first."""
+    currency: str = ""
+    """Of money: only accounts in this currency have the counter."""
+    without: str = ""
+    """The status of who has no bucket of the offer; empty: they have no such counter."""
+    source: Source
+
+
 class Destinations:
     """Called numbers -> zones by longest prefix; what it costs to ask does not grow with the number of prefixes."""
 
@@ -174,6 +200,7 @@ class Catalogue:
         services: Mapping[ServiceKind, ServiceTerms],
         destinations: Destinations,
         emergency: frozenset[str],
+        counters: Mapping[str, Counter] | None = None,
     ) -> None:
         self.version = version
         self.plans = plans
@@ -181,6 +208,7 @@ class Catalogue:
         self.services = services
         self.destinations = destinations
         self.emergency = emergency
+        self.counters: Mapping[str, Counter] = counters or {}
 
     def __repr__(self) -> str:
         return f"<Catalogue {self.version}: {len(self.plans)} plans, {len(self.offers)} offers>"

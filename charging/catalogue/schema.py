@@ -94,6 +94,23 @@ class OfferText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     priority: int = 100
 
 
+class ThresholdText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From where on a counter has a status: ``used`` of an offer, or money ``below``."""
+
+    status: str
+    used: str = ""
+    below: str = ""
+
+
+class CounterText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A policy counter (TS 29.219): of an ``offer``, or of money."""
+
+    status: str
+    thresholds: tuple[ThresholdText, ...]
+    offer: str = ""
+    without: str = ""
+
+
 SECTIONS: dict[str, type[Written] | None] = {
     "countries": CountryText,
     "destinations": None,
@@ -101,5 +118,6 @@ SECTIONS: dict[str, type[Written] | None] = {
     "rates": RateText,
     "plans": PlanText,
     "offers": OfferText,
+    "counters": CounterText,
 }
 """The tables of a catalogue; a destination is a plain list of prefixes."""
