@@ -33,13 +33,13 @@ def avp_key(vendor: int, code: int) -> int:
 class Rule:
     """One line of a grammar: which AVP, at least and at most how often (None: any number)."""
 
-    __slots__ = ("avp", "length", "maximum", "minimum")
+    __slots__ = ("avp", "frame", "maximum", "minimum")
 
     def __init__(self, avp: "Avp[Any]", minimum: int, maximum: int | None) -> None:
         self.avp = avp
         self.minimum = minimum
         self.maximum = maximum
-        self.length = avp.length
+        self.frame = avp.frame
 
 
 class Grammar:
@@ -64,9 +64,9 @@ class Avp(Generic[T]):
         "_short",
         "_size",
         "code",
+        "frame",
         "grammar",
         "key",
-        "length",
         "mandatory",
         "name",
         "type",
@@ -88,8 +88,10 @@ class Avp(Generic[T]):
         self.grammar: Grammar | None = None
         """Members, if it is Grouped and the dictionary knows them."""
         self._overhead = 12 if vendor else 8
-        self.length: int | None = None if data_type.size is None else self._overhead + data_type.size
-        """On the wire, with its header; None if it varies."""
+        self.frame: int | None = None
+        """The V flag and the length of the whole AVP, as the second word of its header has them; None if it varies."""
+        if data_type.size is not None:
+            self.frame = (VENDOR_FLAG << 24 if vendor else 0) | self._overhead + data_type.size
         flags = (VENDOR_FLAG if vendor else 0) | (MANDATORY_FLAG if mandatory else 0)
         self._prefix = (code << 32) | (flags << 24)
         self._short = b"" if data_type.size is None else self._header(data_type.size)

@@ -39,6 +39,8 @@ SERVER_ONLY: Final[tuple[Avp[Any], ...]] = (
 
 _WORD = struct.Struct(">I")
 _INT = struct.Struct(">i")
+_FRAME: Final = 0x80FFFFFF
+"""The V flag, which makes the header 4 octets longer, and the length, in the second word of an AVP's header."""
 
 
 class Unknown(Enum):
@@ -70,11 +72,11 @@ def _check_members(group: Group, grammar: Grammar, unknown: Unknown) -> None:
                 _refuse_mandatory(group, key)
         elif where.__class__ is int:
             # Most AVPs are plain numbers of the right length, or text, of which any length goes: no more to do.
-            length, avp = rule.length, rule.avp
-            if length is None:
+            frame, avp = rule.frame, rule.avp
+            if frame is None:
                 if avp.grammar is not None:
                     _check_value(group, avp, where, unknown)
-            elif avp.values or _WORD.unpack_from(buffer, where + 4)[0] & 0xFFFFFF != length:
+            elif avp.values or _WORD.unpack_from(buffer, where + 4)[0] & _FRAME != frame:
                 _check_value(group, avp, where, unknown)
         else:
             _check_repeated(group, rule, where, unknown)  # type: ignore[arg-type]

@@ -88,6 +88,15 @@ async def test_unknown_request_type(door, build, value):
     assert failed(answer) == avps.CC_REQUEST_TYPE.encode(value)
 
 
+@pytest.mark.rfc("6733", "4.1")
+async def test_vendor_flag_that_leaves_no_room_for_the_value(door, build):
+    client = await door.open()
+    number = raw_avp(415, bytes(4), flags=0xC0)
+    answer = await refused(door, client, [*build.ccr(without=avps.CC_REQUEST_NUMBER), number], 5014)
+    assert failed(answer)[:8] == number[:8]
+    assert (await client.ask(build.ccr(number=1))).get(avps.RESULT_CODE) == 2001
+
+
 @pytest.mark.rfc("6733", "7.1.5")
 async def test_impossible_lengths(door, build):
     client = await door.open()
