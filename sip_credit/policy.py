@@ -230,14 +230,22 @@ def clean(text: str) -> str:
 def _refreshes(request: Request, peer: Peer) -> bool:
     if peer.grants is not Grants.BY_REQUEST:
         return peer.grants is Grants.SLICES
-    supported = request.headers.items(peer.header_prefix + "Supports")
+    supported = _elements(request, peer.header_prefix + "Supports")
     return any(feature.lower() == "refresh" for feature in supported)
+
+
+def _elements(request: Request, name: str) -> list[str]:
+    """The elements of a header; none if it cannot be taken apart."""
+    try:
+        return request.headers.items(name)
+    except Malformed:
+        return []
 
 
 def _caller(request: Request, peer: Peer) -> Address | None:
     """The first SIP or tel URI in the headers that say who calls (RFC 3325 section 9.1)."""
     for name in peer.caller_headers:
-        for text in request.headers.items(name):
+        for text in _elements(request, name):
             try:
                 address = parse_address(text)
             except Malformed:

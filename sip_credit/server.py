@@ -96,6 +96,7 @@ class SipServer:
         self._tcp: asyncio.Server | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self.port = 0
 
     def __repr__(self) -> str:
@@ -186,10 +187,11 @@ class SipServer:
     def _arm(self) -> None:
         """Have the transaction timers run when the next is due."""
         due = self._layer.next_timer()
-        if due is None or (self._timer is not None and self._timer.when() <= due):
+        if due is None or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_due = due  # uvloop's handle of something overdue does not tell
         self._timer = asyncio.get_running_loop().call_at(due, self._run_timers)
 
     def _run_timers(self) -> None:

@@ -101,6 +101,13 @@ async def test_who_calls_asserted_identity_before_from_and_an_account_before_bot
     ]
 
 
+async def test_headers_that_cannot_be_taken_apart_say_nothing(house: House) -> None:
+    await house.open("1.00")
+    broken = (("P-Asserted-Identity", '"<sip:+491799@h>'), ("X-OCS-Supports", '"refresh'))
+    await house.proxy.ask(house.request("INVITE", "x", *broken))
+    assert "491799" not in [identity.value for identity in house.gate.events[-1].identities]
+
+
 async def test_prefix_contact_and_whole_grants_as_the_peer_wants_them(house: House) -> None:
     peer = Peer(header_prefix="X-Credit-", contact="sip:{b}-{max}-{sid}@gw;a", grants=Grants.SLICES)
     await house.restart(Settings(port=0, peers=(peer,)))
