@@ -90,7 +90,12 @@ class House:
 
     @property
     def said(self) -> str:
-        return self._log.read_text()[-4000:]
+        """The end of its log."""
+        return self.whole_log[-4000:]
+
+    @property
+    def whole_log(self) -> str:
+        return self._log.read_text()
 
     def open_account(self, e164: str, money: str, sip: str | None = None) -> str:
         """A new account of the sample plan with this number and money; its id."""
