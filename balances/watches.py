@@ -144,7 +144,7 @@ class Watches:
         return Claim(watch=_unpack(shard, watch.id, packed), until=until) if packed else None
 
     async def settle(self, claim: Claim, context: bytes, again: int | None = None) -> None:
-        """Done: remember ``context``, unless the watch was put anew meanwhile. To be looked at ``again`` then, or if marked."""
+        """Done: remember ``context``, unless the watch was put anew. ``again``: to be looked at then, and if marked."""
         watch = claim.watch
         shard = watch.address.shard
         new = _pack(Watch(id=watch.id, address=watch.address, context=context))

@@ -109,7 +109,7 @@ def read(message: Message, now: int) -> CreditControlRequest:
         door="diameter",
         at=_rating_time(message, now),
         now=now,
-        identities=_identities(message),
+        identities=identities(message),
         service=_service(message, kind, phase),
         items=items,
         action=action,
@@ -183,8 +183,8 @@ def _rating_time(message: Message, now: int) -> int:
 # ---------------------------------------------------------------- who
 
 
-def _identities(message: Message) -> tuple[Identity, ...]:
-    """Subscription-Ids as sent, those inside Service-Information after them, then the User-Name."""
+def identities(message: Message) -> tuple[Identity, ...]:
+    """Who a request is about: Subscription-Ids as sent, those inside Service-Information after them, then the User-Name."""
     groups = message.all(avps.SUBSCRIPTION_ID)
     information = message.get(avps.SERVICE_INFORMATION)
     if information is not None:
