@@ -184,7 +184,7 @@ def _rating_time(message: Message, now: int) -> int:
 
 
 def identities(message: Message) -> tuple[Identity, ...]:
-    """Who a request is about: Subscription-Ids as sent, those inside Service-Information after them, then the User-Name."""
+    """Who a request is about: Subscription-Ids as sent, after them those inside Service-Information, then User-Name."""
     groups = message.all(avps.SUBSCRIPTION_ID)
     information = message.get(avps.SERVICE_INFORMATION)
     if information is not None:
