@@ -68,10 +68,16 @@ def ccr(
 
 
 class Gateway:
-    """One connection to the server. ``async with Gateway(host, port) as gateway: await gateway.ask(ccr(...))``."""
+    """One connection to the server. ``async with Gateway(host, port) as gateway: await gateway.ask(ccr(...))``.
 
-    def __init__(self, host: str, port: int, identity: str = HOST) -> None:
+    ``applications``: Auth-Application-Ids of the capabilities exchange. What the server asks waits in ``requests``.
+    """
+
+    def __init__(self, host: str, port: int, identity: str = HOST, applications: Iterable[int] = (4,)) -> None:
         self.identity = identity
+        self.requests: asyncio.Queue[Message] = asyncio.Queue()
+        self.cea: Message | None = None
+        self._applications = tuple(applications)
         self._address = (host, port)
         self._ids = 0
         self._waiting: dict[int, asyncio.Future[Message]] = {}
@@ -88,11 +94,12 @@ class Gateway:
                 avps.HOST_IP_ADDRESS.encode("127.0.0.1"),
                 avps.VENDOR_ID.encode(0),
                 avps.PRODUCT_NAME.encode("test"),
-                avps.AUTH_APPLICATION_ID.encode(4),
+                *(avps.AUTH_APPLICATION_ID.encode(application) for application in self._applications),
             ),
             application=0,
             flags=0x80,
         )
+        self.cea = cea
         assert cea.get(avps.RESULT_CODE) == 2001
         return self
 
@@ -122,6 +129,17 @@ class Gateway:
         )
         return await asyncio.wait_for(answer, PATIENCE)
 
+    async def asked(self, patience: float = PATIENCE) -> Message:
+        """The server's next request; TimeoutError if none comes."""
+        return await asyncio.wait_for(self.requests.get(), patience)
+
+    def reply(self, request: Message, code: int = 2001, *parts: bytes) -> None:
+        """Answer a request of the server."""
+        head = [avps.SESSION_ID.encode(request.require(avps.SESSION_ID)), avps.RESULT_CODE.encode(code)]
+        head += [avps.ORIGIN_HOST.encode(self.identity), avps.ORIGIN_REALM.encode(REALM)]
+        ids = request.hop_by_hop, request.end_to_end
+        self._writer.write(encode_message(0x40, request.command, request.application, *ids, [*head, *parts]))
+
     async def _read(self) -> None:
         try:
             while True:
@@ -129,6 +147,7 @@ class Gateway:
                 body = await self._reader.readexactly(int.from_bytes(head[1:4], "big") - HEADER_SIZE)
                 message = Message(head + body)
                 if message.is_request:
+                    self.requests.put_nowait(message)
                     continue
                 answer = self._waiting.pop(message.hop_by_hop, None)
                 if answer is not None and not answer.done():
