@@ -17,6 +17,7 @@ from ocs.diameter.events import (
     Event,
     PeerAlive,
     PeerClosed,
+    PeerLeaving,
     PeerOpened,
     PeerSuspect,
     RequestLost,
@@ -28,6 +29,7 @@ from ocs.diameter.validate import Unknown
 from ocs.pending import Inbox, PeerInfo
 
 if TYPE_CHECKING:
+    from ocs.dialer import Dialer
     from ocs.server import DiameterServer
 
 log = structlog.get_logger("ocs.diameter")
@@ -43,13 +45,14 @@ class PeerUnreachable(Exception):
 
 
 class Connection(asyncio.Protocol, Inbox):
-    """One per accepted connection."""
+    """One per connection; those that we have opened ourselves have a ``dialer``."""
 
     transport: asyncio.Transport
     peer: Peer
 
-    def __init__(self, server: "DiameterServer") -> None:
+    def __init__(self, server: "DiameterServer", dialer: "Dialer | None" = None) -> None:
         self._server = server
+        self.dialer = dialer
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
@@ -73,8 +76,8 @@ class Connection(asyncio.Protocol, Inbox):
         remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self.info = PeerInfo(host="", realm="", address=f"{remote[0]}:{remote[1]}" if remote else "")
         self.peer = self._server.welcome(self, remote[0] if remote else "", local[0] if local else "127.0.0.1")
-        if self.peer.is_closed:
-            self.transport.abort()
+        if self.dialer is not None:
+            self.dialer.connected(self)
         self._arm()
 
     def data_received(self, data: bytes) -> None:
@@ -137,6 +140,8 @@ class Connection(asyncio.Protocol, Inbox):
                 log.warning("peer does not answer the watchdog", peer=self.info.host, address=self.info.address)
             elif isinstance(event, PeerAlive):
                 self._server.alive(self)
+            elif isinstance(event, PeerLeaving):
+                self._server.leaving(self, event.cause)
             elif isinstance(event, PeerClosed):
                 self._closed(event)
         if not quiet:
@@ -188,6 +193,13 @@ class Connection(asyncio.Protocol, Inbox):
     def disconnect(self, cause: DisconnectCause) -> None:
         """Say goodbye and close."""
         self.handle(self.peer.close(cause, self._loop.time()))
+        self._arm()
+        self.flush_soon()
+
+    def introduce(self) -> None:
+        """Speak first, on a connection that we have opened."""
+        if not self.transport.is_closing():
+            self.peer.connected(self._loop.time())
         self._arm()
         self.flush_soon()
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
@@ -21,6 +22,7 @@ import msgspec
 import structlog
 
 from ocs.connection import Connection, PeerUnreachable
+from ocs.dialer import Dialer
 from ocs.diameter import avps
 from ocs.diameter.answer import TOO_BUSY, Answer, Identity, refusal
 from ocs.diameter.capabilities import Capabilities
@@ -30,12 +32,13 @@ from ocs.diameter.codes import (
     DisconnectCause,
     ResultCode,
 )
+from ocs.diameter.contact import ContactInput, ContactState
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver, NullObserver
 from ocs.diameter.peer import Peer, Verdict
 from ocs.diameter.routing import Destinations
-from ocs.diameter.settings import DiameterSettings
+from ocs.diameter.settings import ConnectSettings, DiameterSettings
 from ocs.diameter.validate import Unknown, check_request
 from ocs.pending import Handler, PeerInfo, PendingRequests
 from ocs.tls import Credentials, TlsListener, UnusableCertificate, certified_names
@@ -80,6 +83,7 @@ class DiameterServer:
         self._connections: set[Connection] = set()
         self._open: dict[str, Connection] = {}
         self._suitors: dict[str, Connection] = {}
+        self._dialers: dict[str, Dialer] = {}
         self._distrusted: set[str] = set()
         self._listener: asyncio.Server | None = None
         self._credentials = Credentials(settings.tls) if settings.tls.enabled else None
@@ -108,13 +112,20 @@ class DiameterServer:
             listener = await loop.create_server(lambda: Connection(self), settings.host, settings.port)
         self._listener = listener
         self.port = listener.sockets[0].getsockname()[1]
+        await self._start_tls(tls_sock)
+        for peer in settings.connect:
+            dialer = self._dialers[peer.origin_host.lower()] = Dialer(self, peer, self._random)
+            self._chores.append(loop.create_task(dialer.run()))
+
+    async def _start_tls(self, tls_sock: socket.socket | None) -> None:
+        settings = self.settings
         if self._credentials is not None:
             if tls_sock is None:
                 tls_sock = socket.create_server((settings.host, settings.tls.port))
             self.tls_port = tls_sock.getsockname()[1]
             self._tls = TlsListener(self._credentials, lambda: Connection(self), settings.capabilities_timeout)
             await self._tls.start(tls_sock)
-            self._chores.append(loop.create_task(self._watch_certificates(self._credentials)))
+            self._chores.append(asyncio.create_task(self._watch_certificates(self._credentials)))
 
     async def reload(self) -> None:
         """Read the certificates again, for new connections; if they cannot be used the old ones stay."""
@@ -127,6 +138,15 @@ class DiameterServer:
             return
         await self._tls.renew()
         log.info("certificates renewed")
+
+    def client_tls(self) -> ssl.SSLContext | None:
+        """What we bring to a connection that we open with TLS."""
+        return self._credentials.client if self._credentials else None
+
+    def allow(self) -> None:
+        """Connect now to all peers we connect to ourselves, also to those that have told us not to."""
+        for dialer in self._dialers.values():
+            dialer.allow()
 
     async def _watch_certificates(self, credentials: Credentials) -> None:
         while True:
@@ -182,16 +202,19 @@ class DiameterServer:
         )
 
     def welcome(self, connection: Connection, remote: str, local: str) -> Peer:
-        """A new connection: its state machine, closed if the connection is not wanted."""
+        """A new connection: its state machine. A connection that is not wanted is closed at once."""
         admit = partial(self._admit, connection)
         peer = Peer(self.settings, self.identity, local.partition("%")[0], admit, self._random)
-        if self._draining or len(self._connections) >= self.settings.max_connections or not self._is_allowed(remote):
+        wanted = connection.dialer is not None or self._is_allowed(remote)
+        if self._draining or len(self._connections) >= self.settings.max_connections or not wanted:
             log.warning("connection refused", address=connection.info.address)
             self.observer.protocol_error("connection-refused")
+            connection.transport.abort()
             return peer
         self._connections.add(connection)
         self._lonely.clear()
-        peer.accepted(asyncio.get_running_loop().time())
+        if connection.dialer is None:
+            peer.accepted(asyncio.get_running_loop().time())
         return peer
 
     def _is_allowed(self, remote: str) -> bool:
@@ -207,28 +230,61 @@ class DiameterServer:
         """Refuse strangers, and a second connection under one identity (RFC 6733 section 5.6: R-Reject).
 
         But the first may be gone without a word, where a client crashed or its network broke. It is asked for a sign
-        of life, and the second waits: refused when there is one, admitted in its place when there is none.
+        of life, and the second waits: refused when there is one, admitted in its place when there is none. And where
+        we are just connecting to the peer that connects to us, there is an election.
         """
+        self._recognise(connection, capabilities)
         host = capabilities.host.lower()
-        if not _matches(host, self.settings.allowed_peers):
+        known, dialer = self._open.get(host), self._dialers.get(host)
+        if connection.dialer is not None:
+            if known is not None:
+                raise _connected_already(capabilities.host)
+            return Verdict.ADMIT
+        if host in self._suitors:
+            raise _connected_already(capabilities.host)
+        if known is not None:
+            self._suitors[host] = connection
+            known.probe()
+            return Verdict.WAIT
+        if dialer is None or dialer.challenged():
+            return Verdict.ADMIT
+        self._suitors[host] = connection
+        return Verdict.WAIT
+
+    def _recognise(self, connection: Connection, capabilities: Capabilities) -> None:
+        """Is the peer who it says it is, and one of those we talk to? Raises RemoteError 3010."""
+        host = capabilities.host.lower()
+        if connection.dialer is not None:
+            if not _is_expected(capabilities, connection.dialer.settings):
+                raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not who was expected")
+        elif not _matches(host, self.settings.allowed_peers):
             raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not known here")
         names = certified_names(connection.transport)
         if names is not None and self.settings.tls.match_identity and host not in names:
             log.warning("certificate of another", peer=capabilities.host, address=connection.info.address)
             raise RemoteError(ResultCode.UNKNOWN_PEER, f"the certificate is not that of {capabilities.host}")
-        known = self._open.get(host)
-        if known is None:
-            return Verdict.ADMIT
-        if host in self._suitors:
-            raise _connected_already(capabilities.host)
-        self._suitors[host] = connection
-        known.probe()
-        return Verdict.WAIT
+
+    def admit_suitor(self, host: str) -> None:
+        """Open the connection that waits for this identity, if one does."""
+        suitor = self._suitors.pop(host.lower(), None)
+        if suitor is not None:
+            suitor.admit()
+
+    def refuse_suitor(self, host: str, error: RemoteError) -> None:
+        """Refuse it."""
+        suitor = self._suitors.pop(host.lower(), None)
+        if suitor is not None:
+            suitor.refuse(error)
 
     def opened(self, connection: Connection) -> None:
         """Capabilities are exchanged."""
         host = connection.info.host
         self._open[host.lower()] = connection
+        dialer = self._dialers.get(host.lower())
+        if connection.dialer is not None:
+            connection.dialer.feed(ContactInput.I_RCV_CEA)
+        elif dialer is not None and dialer.contact.state is ContactState.CLOSED:
+            dialer.feed(ContactInput.R_CONN_CER)
         if _matches(host.lower(), self.settings.lenient_peers):
             connection.unknown = Unknown.IGNORE
         if host.lower() in self._distrusted:
@@ -239,31 +295,42 @@ class DiameterServer:
 
     def closed(self, connection: Connection, reason: str) -> None:
         """The peer's state machine has ended."""
-        host = connection.info.host
         capabilities = connection.peer.capabilities
-        if capabilities is not None and self._suitors.get(capabilities.host.lower()) is connection:
-            del self._suitors[capabilities.host.lower()]
-        if self._open.get(host.lower()) is connection:
+        host = capabilities.host if capabilities is not None else ""
+        was_suitor, was_open = self._suitors.get(host.lower()) is connection, self._open.get(host.lower()) is connection
+        if was_suitor:
+            del self._suitors[host.lower()]
+        if was_open:
             del self._open[host.lower()]
             self.observer.peer_down(host)
-            suitor = self._suitors.pop(host.lower(), None)
-            if suitor is not None:
-                suitor.admit()
             if reason == "watchdog" and len(self._distrusted) < _DISTRUSTED_LIMIT:
                 self._distrusted.add(host.lower())
+        dialer = self._dialers.get(host.lower())
+        if connection.dialer is not None:
+            connection.dialer.lost(connection)
+        elif dialer is not None and (was_open or (was_suitor and host.lower() not in self._open)):
+            dialer.feed(ContactInput.R_PEER_DISC)
+        if was_open:
+            self.admit_suitor(host)
         if reason not in ("goodbye", "stopped", "disconnected"):
             self.observer.protocol_error(reason.split()[0])
             log.warning("peer closed", peer=host, address=connection.info.address, reason=reason)
 
     def alive(self, connection: Connection) -> None:
         """A connection that was doubted is in use: whoever claims its identity is refused."""
-        suitor = self._suitors.pop(connection.info.host.lower(), None)
-        if suitor is not None:
-            suitor.refuse(_connected_already(connection.info.host))
+        self.refuse_suitor(connection.info.host, _connected_already(connection.info.host))
+
+    def leaving(self, connection: Connection, cause: int) -> None:
+        """The peer has said goodbye."""
+        dialer = self._dialers.get(connection.info.host.lower())
+        if dialer is not None:
+            dialer.contact.leaving(cause)
 
     def farewell(self, connection: Connection) -> None:
         """The transport is gone."""
         self._connections.discard(connection)
+        if connection.dialer is not None:
+            connection.dialer.lost(connection)
         if not self._connections:
             self._lonely.set()
 
@@ -310,6 +377,10 @@ class DiameterServer:
             raise PeerUnreachable(f"no peer leads to {host}")
         return await connection.ask(command, application, tuple(parts))
 
+    def reaches(self, host: str, realm: str) -> bool:
+        """Would ``send`` find a way to this host just now?"""
+        return self._route(host, realm) is not None
+
     def _route(self, host: str, realm: str) -> Connection | None:
         direct = self._open.get(host.lower())
         if direct is not None and direct.peer.is_usable:
@@ -328,6 +399,11 @@ def own_parts(identity: Identity, session: str, host: str, realm: str) -> tuple[
         avps.DESTINATION_HOST.encode(host),
         avps.AUTH_APPLICATION_ID.encode(CREDIT_CONTROL_APPLICATION),
     )
+
+
+def _is_expected(capabilities: Capabilities, settings: ConnectSettings) -> bool:
+    realm = settings.origin_realm.lower()
+    return capabilities.host.lower() == settings.origin_host.lower() and realm in ("", capabilities.realm.lower())
 
 
 def _connected_already(host: str) -> RemoteError:

@@ -40,6 +40,33 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("certificate needs key and authorities beside it")
 
 
+class ConnectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[[diameter.connect]]``: a peer, such as a routing agent, that we connect to ourselves."""
+
+    host: str
+    """Name or address to connect to."""
+
+    port: int = 3868
+    """TCP port; 5868 is the usual one for TLS."""
+
+    origin_host: str
+    """The peer's Diameter identity; another one than this is refused."""
+
+    origin_realm: str = ""
+    """The peer's realm; empty means any."""
+
+    tls: bool = False
+    """Speak TLS from the first octet, with the files of ``[diameter.tls]``."""
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ValueError("host must not be empty")
+        if not self.origin_host:
+            raise ValueError("origin_host must not be empty")
+        if not 1 <= self.port <= 65535:
+            raise ValueError(f"port {self.port} is none")
+
+
 class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Times in seconds, sizes in octets."""
 
@@ -113,6 +140,13 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_output: int = 4 * 1024 * 1024
     """Answers a peer has not read yet; a peer slower than that is disconnected."""
 
+    reconnect: float = 30.0
+    """Tc of RFC 6733: seconds before we connect again to a peer, a little more at random; doubled with each failure, up
+    to eight times."""
+
+    connect: tuple[ConnectSettings, ...] = ()
+    """Peers we connect to ourselves. With several workers each of them is connected to by one."""
+
     tls: TlsSettings = TlsSettings()
     """TLS beside TCP."""
 
@@ -140,3 +174,7 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("origin_host", "origin_realm"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must not be empty")
+        if any(peer.tls for peer in self.connect) and not self.tls.enabled:
+            raise ValueError("connect: tls needs the certificate of [diameter.tls]")
+        if len({peer.origin_host.lower() for peer in self.connect}) < len(self.connect):
+            raise ValueError("connect: each origin_host may stand there once")

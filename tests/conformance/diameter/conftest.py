@@ -75,12 +75,17 @@ class Client:
         assert (answer.hop_by_hop, answer.end_to_end) == (number, number + 0xABC00000)
         return answer
 
-    def answer(self, request: Message, result_code: int = 2001, host: str = "pgw1.epc.example.net") -> None:
-        parts = [*request.raw(avps.SESSION_ID), avps.RESULT_CODE.encode(result_code), *head(host)]
+    def answer(
+        self,
+        request: Message,
+        result_code: int = 2001,
+        host: str = "pgw1.epc.example.net",
+        more: Iterable[bytes] = (),
+    ) -> None:
+        parts = [*request.raw(avps.SESSION_ID), avps.RESULT_CODE.encode(result_code), *head(host), *more]
         flags = request.flags_octet & 0x40 | (0x20 if result_code // 1000 == 3 else 0)
-        self.write(
-            encode_message(flags, request.command, request.application, request.hop_by_hop, request.end_to_end, parts)
-        )
+        ids = request.hop_by_hop, request.end_to_end
+        self.write(encode_message(flags, request.command, request.application, *ids, parts))
 
     async def introduce(self, parts: Iterable[bytes]) -> Message:
         return await self.ask(parts, flags=0x80, command=257, application=0)
@@ -156,4 +161,4 @@ async def door(make_door: Callable[..., Awaitable[Door]]) -> Door:
 
 @pytest.fixture
 def build() -> SimpleNamespace:
-    return SimpleNamespace(cer=cer, ccr=ccr, head=head)
+    return SimpleNamespace(cer=cer, ccr=ccr, head=head, client=Client)
