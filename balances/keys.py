@@ -44,8 +44,12 @@ class Keys:
         return self._name("acct", f":{account}")
 
     def session(self, session: str) -> bytes:
-        """String: the session, packed, with the answers of its last operations. A TTL only once it has ended."""
+        """String: the session, packed, with the answer of its last operation. A TTL only once it has ended."""
         return self._name("sess", f":{session}")
+
+    def answers(self, session: str) -> bytes:
+        """Hash: earlier answers of the session, by operation. It lives as long as the session."""
+        return self._name("answ", f":{session}")
 
     def live(self, account: str) -> bytes:
         """Set: the account's open sessions."""

@@ -47,7 +47,7 @@ from balances.money import LIMIT
 from balances.scripts import VERBS, script
 from balances.wire import bounded, pack, text
 
-FORMAT = 1
+FORMAT = 2
 """Version of how data lie in the store."""
 
 OPERATIONS_KEPT = 30 * DAY
@@ -302,6 +302,7 @@ class StoreLedger:
                 keys.due,
                 keys.session(charge.session),
                 keys.live(account),
+                keys.answers(charge.session),
             ),
             (wire.pack_charge(charge, self.window),),
         )
@@ -316,6 +317,7 @@ class StoreLedger:
             keys.house,
             keys.session(refund.session),
             keys.session(refund.target),
+            keys.answers(refund.session),
         ]
         return wire.read_refunded(await self._run("refund", names, wire.pack_refund(refund, self.window)))
 
@@ -325,7 +327,7 @@ class StoreLedger:
 
     async def _expire(self, keys: Keys, now: int, limit: int) -> list[Lapsed]:
         fields: list[object] = [now, limit, self.window, RETRY]
-        fields += [keys.account(""), keys.entries(""), keys.session(""), keys.live("")]
+        fields += [keys.account(""), keys.entries(""), keys.session(""), keys.live(""), keys.answers("")]
         flat = await self._run("expire", [keys.due, keys.outbox, keys.house], pack(fields))
         return [
             Lapsed(

@@ -1,6 +1,6 @@
-"""Records as the flat arrays the scripts read and write; the order of fields is said in ``lua/lib`` and ``lua/*.lua``.
+"""Records as the arrays the scripts read and write; the order of fields is said in ``lua/lib`` and ``lua/*.lua``.
 
-Flat because the store's msgpack pays for every nested array. Strings travel as UTF-8.
+Mostly flat, because the store's msgpack pays for every nested array. Strings travel as UTF-8.
 """
 
 from collections.abc import Sequence
@@ -231,14 +231,9 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
         refunded=fields[8],
         context=fields[9],
     )
-    paid, keys = fields[13:15]
-    at = 15
-    for place in range(at, at + paid * 2, 2):
-        session.paid[text(fields[place])] = fields[place + 1]
-    at += paid * 2
-    for _ in range(keys):
-        key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts = fields[at : at + 10]
-        at += 10
+    paid = fields[10]
+    session.paid = {text(bucket): units for bucket, units in zip(paid[::2], paid[1::2], strict=True)}
+    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts in fields[17:]:
         session.keys[text(key)] = KeyBook(
             key=text(key),
             unit=Unit(text(unit)),
@@ -246,12 +241,11 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
             used=used,
             paid_units=paid_units,
             spent=spent,
-            parts=[(text(fields[place]), fields[place + 1]) for place in range(at, at + parts * 2, 2)],
+            parts=[(text(bucket), units) for bucket, units in zip(parts[::2], parts[1::2], strict=True)],
             money_units=money_units,
             cost=cost,
             provisional=provisional,
         )
-        at += parts * 2
     return session
 
 

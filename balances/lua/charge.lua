@@ -5,6 +5,7 @@
 -- uses: numbers price account outbox session holdings
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 due  6 session  7 the account's open sessions
+--       8 the session's earlier answers
 -- ARGV  1 packed: account, version, session, operation, fingerprint, phase, door, now, deadline, lapse, empty,
 --         context or false, cause, window (ms), number of uses; then for each use: key, unit, used, total or -1, wanted,
 --         least, packed quote or "", denied or false
@@ -16,7 +17,7 @@ local r = cmsgpack.unpack(ARGV[1])
 local ACCOUNT, TERMS, SESSION, OPERATION, FINGERPRINT, PHASE, DOOR = r[1], r[2], r[3], r[4], r[5], r[6], r[7]
 local NOW, DUE, LAPSE, EMPTY, CONTEXT, CAUSE, WINDOW = r[8], r[9], r[10], r[11], r[12], r[13], r[14]
 local USES = r[15]
-local KEY, USE_UNIT, USED, TOTAL, WANTED, LEAST, QUOTE, DENIED = 8, 9, 10, 11, 12, 13, 14, 15 -- + 8 * use
+local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 8, 9, 10, 11, 12, 13, 14, 15 -- + 8 * use
 
 local function say(verdict, spent, left)
     return '0' .. cmsgpack.pack({ verdict, spent, left })
@@ -26,47 +27,51 @@ local a = read_account(KEYS[1])
 if not a then return say('no-account', 0, 0) end
 local s = read_session(KEYS[6])
 if s then
-    if s.account ~= ACCOUNT then return say('other-account', 0, 0) end
-    local print, known = find_answer(s, OPERATION)
+    if s[S_ACCOUNT] ~= ACCOUNT then return say('other-account', 0, 0) end
+    local print, known = find_answer(s, KEYS[8], OPERATION)
     if known then return (print == FINGERPRINT and '1' or '2') .. known end
 end
 if a[VERSION] ~= TERMS then return say('stale', 0, available(a)) end
 
-local was_open, was_due = s and s.state == 'open', s and s.deadline
+local was_open, was_due = s and s[STATE] == 'open', s and s[DEADLINE]
 local old = copy(a)
 local cause = CAUSE ~= '' and CAUSE or PHASE
 local grants = {}
 
 local function grant(at, key, granted, due, settled, final, refused)
     local n = #grants
-    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = r[at + KEY], granted, due, settled
+    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = r[at + U_KEY], granted, due, settled
     grants[n + 5], grants[n + 6] = final and 1 or 0, refused or ''
     grants[n + 7] = key and quote_of(key)[1] or ''
 end
 
 -- Why nothing is granted whatever the balance.
 local function refusal(at, key)
-    if r[at + DENIED] then return r[at + DENIED] end
+    if r[at + U_DENIED] then return r[at + U_DENIED] end
     if not key then return 'unquoted' end
-    return r[at + WANTED] > 0 and a[STATUS] ~= 'active' and a[STATUS]
+    return r[at + U_WANTED] > 0 and a[STATUS] ~= 'active' and a[STATUS]
 end
 
 local function offer(at, key, settled)
-    if key and r[at + QUOTE] ~= '' and key.quote ~= r[at + QUOTE] then
-        key.quote, key.q = r[at + QUOTE], nil -- what is used from here on is priced anew
+    if key and r[at + U_QUOTE] ~= '' and key[QUOTE] ~= r[at + U_QUOTE] then
+        key[QUOTE] = r[at + U_QUOTE] -- what is used from here on is priced anew
     end
     local refused = refusal(at, key)
-    if refused or r[at + WANTED] == 0 then return grant(at, key, 0, 0, settled, false, refused) end
-    local units, due, final = reserve(a, key, r[at + USE_UNIT], r[at + WANTED], r[at + LEAST], NOW)
+    if refused or r[at + U_WANTED] == 0 then return grant(at, key, 0, 0, settled, false, refused) end
+    local units, due, final = reserve(a, key, r[at + U_UNIT], r[at + U_WANTED], r[at + U_LEAST], NOW)
     if not units then return grant(at, key, 0, 0, settled, false, 'insufficient-credit') end
     grant(at, key, units, due, settled, final, false)
 end
 
-local function reverse_late(mentioned)
-    local late = {}
-    for i = 1, #s.keys do
-        local k = s.keys[i]
-        if k.provisional and (PHASE == 'close' and USES > 0 or mentioned[k]) then
+-- Takes back what was debited when the session lapsed, for the keys that report now; a last report is of all keys.
+local function reverse_late(keys)
+    local late, mentioned = {}, {}
+    for i = 1, USES do
+        if keys[i] then mentioned[keys[i]] = true end
+    end
+    for i = FIRST_KEY, #s do
+        local k = s[i]
+        if k[PROVISIONAL] and (PHASE == 'close' and USES > 0 or mentioned[k]) then
             reverse(a, s, k)
             late[#late + 1] = k
             cause = 'reversal'
@@ -76,82 +81,84 @@ local function reverse_late(mentioned)
 end
 
 local function settle_and_reserve()
-    local keys, mentioned, due, excess = {}, {}, {}, {}
+    local keys, due, excess = {}, {}, {}
     for i = 1, USES do
         local at = i * 8
-        local k = find_key(s, r[at + KEY])
-        if not k and r[at + QUOTE] ~= '' then
-            k = new_key(r[at + KEY], r[at + USE_UNIT], r[at + QUOTE])
-            s.keys[#s.keys + 1] = k
+        local k = find_key(s, r[at + U_KEY])
+        if not k and r[at + U_QUOTE] ~= '' then
+            k = new_key(r[at + U_KEY], r[at + U_UNIT], r[at + U_QUOTE])
+            s[#s + 1] = k
         end
         keys[i] = k or false
-        if k then mentioned[k] = true end
     end
-    local late = s.state == 'lapsed' and reverse_late(mentioned) or {}
+    local late = s[STATE] == 'lapsed' and reverse_late(keys)
     for i = 1, USES do
         due[i], excess[i] = 0, 0
-        if keys[i] then due[i], excess[i] = settle_held(a, s, keys[i], r[i * 8 + USED], r[i * 8 + TOTAL]) end
+        if keys[i] then due[i], excess[i] = settle_held(a, s, keys[i], r[i * 8 + U_USED], r[i * 8 + U_TOTAL]) end
     end
     for i = 1, USES do
         if keys[i] then release(a, keys[i]) end
     end
-    for i = 1, #late do release(a, late[i]) end
+    for i = 1, late and #late or 0 do release(a, late[i]) end
     local sum = 0
     for i = 1, USES do
         local k = keys[i]
         if k then
             due[i] = due[i] + settle_excess(a, s, k, excess[i], NOW)
-            k.spent = k.spent + due[i]
+            k[K_SPENT] = k[K_SPENT] + due[i]
             sum = sum + due[i]
         end
     end
     if sum >= LIMIT then error(RANGE) end
     debit(a, sum)
-    s.spent = s.spent + sum
-    local reserving = PHASE ~= 'close' and s.state == 'open'
+    s[SPENT] = s[SPENT] + sum
+    local reserving = PHASE ~= 'close' and s[STATE] == 'open'
     for i = 1, USES do
         local at = i * 8
         if reserving then
             offer(at, keys[i], due[i])
         else
-            grant(at, keys[i], 0, 0, due[i], false, not keys[i] and (r[at + DENIED] or 'unquoted'))
+            grant(at, keys[i], 0, 0, due[i], false, not keys[i] and (r[at + U_DENIED] or 'unquoted'))
         end
     end
 end
 
 local function renew()
-    s.lapse, s.deadline = LAPSE, DUE
-    if CONTEXT then s.context = CONTEXT end
+    s[ON_LAPSE], s[DEADLINE] = LAPSE, DUE
+    if CONTEXT then s[S_CONTEXT] = CONTEXT end
 end
 
 local function open()
     local before = s
     s = new_session(ACCOUNT, DOOR, 'open', NOW, DUE)
-    if before then s.answered, s.answers = before.answered, before.answers end
+    if before then
+        for i = LAST, ANSWERED do s[i] = before[i] end
+    end
     renew()
     settle_and_reserve()
     local wanted, got = false, false
     for i = 1, USES do
-        wanted = wanted or r[i * 8 + WANTED] > 0
+        wanted = wanted or r[i * 8 + U_WANTED] > 0
         got = got or grants[i * 7 - 5] > 0
     end
-    for i = 1, #s.keys do got = got or s.keys[i].used > 0 end
+    for i = FIRST_KEY, #s do got = got or s[i][USED] > 0 end
     if EMPTY == 'refuse' and wanted and not got then
-        s.state, s.keys = 'closed', {}
+        s[STATE] = 'closed'
+        for i = #s, FIRST_KEY, -1 do s[i] = nil end
         return 'refused'
     end
     return 'done'
 end
 
 local function update()
-    local verdict = s.state == 'open' and 'done' or 'lapsed-session'
-    if s.state == 'open' then renew() end
+    local verdict = s[STATE] == 'open' and 'done' or 'lapsed-session'
+    if s[STATE] == 'open' then renew() end
     settle_and_reserve()
     if PHASE == 'close' then
-        for i = 1, #s.keys do
-            if s.keys[i].provisional then forget(s.keys[i]) else release(a, s.keys[i]) end
+        for i = FIRST_KEY, #s do
+            if s[i][PROVISIONAL] then forget(s[i]) else release(a, s[i]) end
         end
-        s.state = 'closed'
+        s[STATE] = 'closed'
     end
     return verdict
 end
@@ -162,11 +169,11 @@ local function event()
     local keys, reason = {}, false
     for i = 1, USES do
         local at = i * 8
-        local k = r[at + QUOTE] ~= '' and new_key(r[at + KEY], r[at + USE_UNIT], r[at + QUOTE])
+        local k = r[at + U_QUOTE] ~= '' and new_key(r[at + U_KEY], r[at + U_UNIT], r[at + U_QUOTE])
         local refused = refusal(at, k)
         local units, due, final = 0, 0, false
-        if not refused and r[at + WANTED] > 0 then
-            units, due, final = reserve(a, k, r[at + USE_UNIT], r[at + WANTED], r[at + WANTED], NOW)
+        if not refused and r[at + U_WANTED] > 0 then
+            units, due, final = reserve(a, k, r[at + U_UNIT], r[at + U_WANTED], r[at + U_WANTED], NOW)
             if units then keys[#keys + 1] = k else refused = 'insufficient-credit' end
         end
         reason = reason or refused
@@ -180,14 +187,14 @@ local function event()
         else
             local units = units_held(k)
             debit_held(a, s, k)
-            local known = find_key(s, k.key)
+            local known = find_key(s, k[NAME])
             if not known then
-                known = new_key(k.key, k.unit, k.quote)
-                s.keys[#s.keys + 1] = known
+                known = new_key(k[NAME], k[K_UNIT], k[QUOTE])
+                s[#s + 1] = known
             end
-            known.used = known.used + units
-            known.spent = known.spent + k.spent
-            if known.used >= LIMIT then error(RANGE) end
+            known[USED] = known[USED] + units
+            known[K_SPENT] = known[K_SPENT] + k[K_SPENT]
+            if known[USED] >= LIMIT then error(RANGE) end
         end
     end
     if not reason then return 'done' end
@@ -202,7 +209,7 @@ local function check_request()
     if NOW < 0 or NOW >= LIMIT or DUE < 0 or DUE >= LIMIT then error(RANGE) end
     for i = 1, USES do
         local at = i * 8
-        local used, total, wanted, least = r[at + USED], r[at + TOTAL], r[at + WANTED], r[at + LEAST]
+        local used, total, wanted, least = r[at + U_USED], r[at + U_TOTAL], r[at + U_WANTED], r[at + U_LEAST]
         if used < 0 or total < -1 or wanted < 0 or least < 0 or used >= LIMIT or total >= LIMIT or wanted >= LIMIT
             or least >= LIMIT then
             error(RANGE)
@@ -213,16 +220,16 @@ end
 local function apply()
     check_request()
     if PHASE == 'event' then return event() end
-    local state = s and s.state
+    local state = s and s[STATE]
     if PHASE == 'open' and state ~= 'open' then
         if state ~= 'void' then return open() end
-        s.state = 'closed'
+        s[STATE] = 'closed'
     elseif not s then
         if PHASE == 'update' then return 'unknown-session' end
         s = new_session(ACCOUNT, DOOR, 'void', NOW, DUE)
         return 'unknown-session'
     end
-    if s.state == 'closed' or s.state == 'void' then return 'closed-session' end
+    if s[STATE] == 'closed' or s[STATE] == 'void' then return 'closed-session' end
     return update()
 end
 
@@ -237,28 +244,30 @@ if not fine then
 end
 
 if not s then return say(verdict, 0, available(a)) end -- never heard of: nothing to remember
-local answer = { verdict, s.spent, available(a) }
+local answer = { verdict, s[SPENT], available(a) }
 for i = 1, #grants do answer[i + 3] = grants[i] end
 answer = cmsgpack.pack(answer)
-s.updated_at = NOW
-if s.state == 'open' and not was_open then s.opening = OPERATION end
-keep_answer(s, OPERATION, FINGERPRINT, answer)
-local packed = pack_session(s)
+s[UPDATED_AT] = NOW
+if s[STATE] == 'open' and not was_open then s[OPENING] = OPERATION end
+local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, answer)
+local packed = cmsgpack.pack(s)
 
 -- From here on only writes, which cannot fail.
 if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, '' }, KEYS[4], KEYS[3], KEYS[2]) then
     redis.call('SET', KEYS[1], cmsgpack.pack(a))
 end
-if s.state == 'open' then
+write_earlier(KEYS[8], before, record, dropped)
+if s[STATE] == 'open' then
     redis.call('SET', KEYS[6], packed)
     if not was_open then
-        redis.call('ZADD', KEYS[5], digits(s.deadline), 's:' .. SESSION)
+        if s[ANSWERED] > 0 then redis.call('PERSIST', KEYS[8]) end
+        redis.call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. SESSION)
         redis.call('SADD', KEYS[7], SESSION)
-    elseif s.deadline < was_due then
-        redis.call('ZADD', KEYS[5], 'LT', digits(s.deadline), 's:' .. SESSION)
+    elseif s[DEADLINE] < was_due then
+        redis.call('ZADD', KEYS[5], 'LT', digits(s[DEADLINE]), 's:' .. SESSION)
     end
 else
-    redis.call('SET', KEYS[6], packed, 'PX', digits(WINDOW))
+    write_ended(KEYS[6], KEYS[8], packed, s[ANSWERED], WINDOW)
     if was_open then
         redis.call('ZREM', KEYS[5], 's:' .. SESSION)
         redis.call('SREM', KEYS[7], SESSION)

@@ -4,43 +4,45 @@
 -- uses: numbers price account outbox session holdings
 --
 -- KEYS  1 due  2 outbox  3 house
--- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live
+-- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live,
+--         earlier answers
 -- Output  flat list of the lapsed: session, account, door
 -- Errors  none of its own
 
-local NOW, LOOKS, WINDOW, RETRY, ACCOUNT, ENTRIES, SESSION, LIVE = unpack(cmsgpack.unpack(ARGV[1]))
+local NOW, LOOKS, WINDOW, RETRY, ACCOUNT, ENTRIES, SESSION, LIVE, ANSWERS = unpack(cmsgpack.unpack(ARGV[1]))
 local lapsed = {}
 
 local function lapse(name, id, s)
-    local a = read_account(ACCOUNT .. s.account)
+    local account, door = s[S_ACCOUNT], s[S_DOOR]
+    local a = read_account(ACCOUNT .. account)
     local old = copy(a)
-    for i = 1, #s.keys do
-        local k = s.keys[i]
-        if s.lapse == 'release' then
+    for i = FIRST_KEY, #s do
+        local k = s[i]
+        if s[ON_LAPSE] == 'release' then
             release(a, k)
         elseif units_held(k) > 0 then
             debit_held(a, s, k)
-            k.provisional = true
+            k[PROVISIONAL] = true
         end
     end
-    s.state, s.updated_at = 'lapsed', NOW
-    local packed = pack_session(s)
-    if book(a, old, { NOW, s.account, '', 'lapsed', s.door, id, '' }, KEYS[3], KEYS[2], ENTRIES .. s.account) then
-        redis.call('SET', ACCOUNT .. s.account, cmsgpack.pack(a))
+    s[STATE], s[UPDATED_AT] = 'lapsed', NOW
+    local packed = cmsgpack.pack(s)
+    if book(a, old, { NOW, account, '', 'lapsed', door, id, '' }, KEYS[3], KEYS[2], ENTRIES .. account) then
+        redis.call('SET', ACCOUNT .. account, cmsgpack.pack(a))
     end
-    redis.call('SET', SESSION .. id, packed, 'PX', digits(WINDOW))
-    redis.call('SREM', LIVE .. s.account, id)
+    write_ended(SESSION .. id, ANSWERS .. id, packed, s[ANSWERED], WINDOW)
+    redis.call('SREM', LIVE .. account, id)
     redis.call('ZREM', KEYS[1], name)
     local n = #lapsed
-    lapsed[n + 1], lapsed[n + 2], lapsed[n + 3] = id, s.account, s.door
+    lapsed[n + 1], lapsed[n + 2], lapsed[n + 3] = id, account, door
 end
 
 local function look_at_session(name, id)
     local s = read_session(SESSION .. id)
-    if not s or s.state ~= 'open' then
+    if not s or s[STATE] ~= 'open' then
         redis.call('ZREM', KEYS[1], name)
-    elseif s.deadline > NOW then
-        redis.call('ZADD', KEYS[1], digits(s.deadline), name)
+    elseif s[DEADLINE] > NOW then
+        redis.call('ZADD', KEYS[1], digits(s[DEADLINE]), name)
     else
         lapse(name, id, s)
     end

@@ -3,6 +3,7 @@
 -- uses: numbers price account outbox session
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 the refund's own session  6 the target (may be the same)
+--       7 the own session's earlier answers
 -- ARGV  1 packed: account, session, operation, fingerprint, target, door, now, window (ms)
 -- Output  "0", or "1" for a replay; then the packed answer: "refunded", found, amount, again
 -- Errors  none of its own
@@ -15,8 +16,8 @@ local a = read_account(KEYS[1])
 if not a then return '0' .. NOTHING end
 local own = read_session(KEYS[5])
 if own then
-    if own.account ~= ACCOUNT then return '0' .. NOTHING end
-    local _, known = find_answer(own, OPERATION)
+    if own[S_ACCOUNT] ~= ACCOUNT then return '0' .. NOTHING end
+    local _, known = find_answer(own, KEYS[7], OPERATION)
     if known then return '1' .. known end
 end
 own = own or new_session(ACCOUNT, DOOR, 'closed', NOW, NOW)
@@ -25,35 +26,39 @@ local target = same and own or read_session(KEYS[6])
 local old = copy(a)
 
 local function give_back()
-    if not target or target.account ~= ACCOUNT or target.state == 'open' then return { 'refunded', false, 0, false } end
-    if target.refunded then return { 'refunded', true, 0, true } end
-    if target.spent == 0 and #target.paid == 0 then return { 'refunded', false, 0, false } end
+    if not target or target[S_ACCOUNT] ~= ACCOUNT or target[STATE] == 'open' then
+        return { 'refunded', false, 0, false }
+    end
+    if target[REFUNDED] then return { 'refunded', true, 0, true } end
+    local paid = target[PAID]
+    if target[SPENT] == 0 and #paid == 0 then return { 'refunded', false, 0, false } end
     local after = copy(a)
-    after[CREDITED] = after[CREDITED] + target.spent
-    for i = 1, #target.paid, 2 do
-        local b = find_bucket(after, target.paid[i]) -- one that expired since cannot be used any more
-        if b then after[b + B_CREDITED] = after[b + B_CREDITED] + target.paid[i + 1] end
+    after[CREDITED] = after[CREDITED] + target[SPENT]
+    for i = 1, #paid, 2 do
+        local b = find_bucket(after, paid[i]) -- one that expired since cannot be used any more
+        if b then after[b + B_CREDITED] = after[b + B_CREDITED] + paid[i + 1] end
     end
     if not pcall(check_range, after) then return { 'refunded', false, 0, false } end
     a = after
-    target.refunded = true
+    target[REFUNDED] = true
     -- A provisional debit is given back with the rest and must not be reversed as well.
-    for i = 1, #target.keys do forget(target.keys[i]) end
-    return { 'refunded', true, target.spent, false }
+    for i = FIRST_KEY, #target do forget(target[i]) end
+    return { 'refunded', true, target[SPENT], false }
 end
 
 local answer = cmsgpack.pack(give_back())
-keep_answer(own, OPERATION, FINGERPRINT, answer)
-local packed_own, packed_target = pack_session(own), target and not same and pack_session(target)
+local before, record, dropped = keep_answer(own, OPERATION, FINGERPRINT, answer)
+local packed_own, packed_target = cmsgpack.pack(own), target and not same and cmsgpack.pack(target)
 
 -- From here on only writes.
 if book(a, old, { NOW, ACCOUNT, OPERATION, 'refund', DOOR, SESSION, TARGET }, KEYS[4], KEYS[3], KEYS[2]) then
     redis.call('SET', KEYS[1], cmsgpack.pack(a))
 end
 if packed_target then redis.call('SET', KEYS[6], packed_target, 'KEEPTTL') end
-if own.state == 'open' then
+write_earlier(KEYS[7], before, record, dropped)
+if own[STATE] == 'open' then
     redis.call('SET', KEYS[5], packed_own)
 else
-    redis.call('SET', KEYS[5], packed_own, 'PX', digits(WINDOW))
+    write_ended(KEYS[5], KEYS[7], packed_own, own[ANSWERED], WINDOW)
 end
 return '0' .. answer

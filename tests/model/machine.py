@@ -300,15 +300,25 @@ class Machine(RuleBasedStateMachine):
         assert account.available >= -account.money.overrun
 
     async def _shard_agrees(self, shard: Shard, keys: Keys) -> None:
-        names = [keys.session(name) for name in shard.sessions]
-        calls = [self.link.call(verb, name) for name in names for verb in ("GET", "PTTL")]
+        calls = [
+            self.link.call(*command)
+            for name in shard.sessions
+            for command in (
+                ("GET", keys.session(name)),
+                ("PTTL", keys.session(name)),
+                ("PTTL", keys.answers(name)),
+                ("HLEN", keys.answers(name)),
+            )
+        ]
         due, *replies = await asyncio.gather(self.link.call("ZRANGE", keys.due, 0, -1, "WITHSCORES"), *calls)
         assert {name.decode(): int(score) for name, score in zip(due[::2], due[1::2], strict=True)} == shard.due
         for at, (name, session) in enumerate(shard.sessions.items()):
-            packed, ttl = replies[2 * at : 2 * at + 2]
+            packed, ttl, answers_ttl, earlier = replies[4 * at : 4 * at + 4]
             assert packed is not None
             assert wire.read_session(keys.shard, name, packed) == replace(session, forget_at=None)
             assert (ttl == -1) == (session.state is SessionState.OPEN)
+            assert earlier == len(shard.answers[name].kept) - 1
+            assert not earlier or abs(answers_ttl - ttl) < 1000
 
 
 def _anonymous(entry: Entry) -> Entry:

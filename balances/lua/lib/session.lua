@@ -1,115 +1,96 @@
--- The session, packed as one flat array: 15 fields of header, what buckets paid (bucket, units), and the keys (10 fields
--- and their parts); see read_session for the order. The answers are one string, because a request reads none of them
--- unless it is a repeat: for each, the lengths of answer (4 octets), fingerprint and operation (2 each), then operation,
--- fingerprint, answer.
+-- The session: an array of header fields, then one array for each key, in the order in which they came.
+-- The last answer is in it. Earlier ones lie beside it in a hash by operation, because no request reads them unless it
+-- is a repeat; the session knows their names.
 
-local ANSWERS = 16 -- kept for replay; the opening's is never dropped
+local S_ACCOUNT, S_DOOR, STATE, STARTED_AT, UPDATED_AT, DEADLINE, ON_LAPSE = 1, 2, 3, 4, 5, 6, 7
+local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- PAID: array of bucket, units it paid
+local OPENING, LAST, LAST_PRINT, LAST_ANSWER, EARLIER, ANSWERED = 12, 13, 14, 15, 16, 17
+local FIRST_KEY = 18
+-- Fields of a key; PARTS: array of bucket, units reserved in it.
+local NAME, K_UNIT, QUOTE, USED, PAID_UNITS = 1, 2, 3, 4, 5
+local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS = 6, 7, 8, 9, 10
+
+local BESIDE = 15 -- earlier answers kept for replay; the opening's is never dropped
 
 local function read_session(key)
     local packed = redis.call('GET', key)
-    if not packed then return false end
-    local f = cmsgpack.unpack(packed)
-    local s = {
-        account = f[1], door = f[2], state = f[3], opened_at = f[4], updated_at = f[5], deadline = f[6],
-        lapse = f[7], spent = f[8], refunded = f[9], context = f[10], opening = f[11],
-        answered = f[12], answers = f[13], paid = {}, keys = {},
-    }
-    local at = 15
-    for i = 1, f[14] * 2 do s.paid[i] = f[at + i] end
-    at = at + f[14] * 2
-    for i = 1, f[15] do
-        local k = {
-            key = f[at + 1], unit = f[at + 2], quote = f[at + 3], used = f[at + 4], paid_units = f[at + 5],
-            spent = f[at + 6], money_units = f[at + 7], cost = f[at + 8], provisional = f[at + 9], parts = {},
-        }
-        local n = f[at + 10] * 2
-        at = at + 10
-        for j = 1, n do k.parts[j] = f[at + j] end
-        at = at + n
-        s.keys[i] = k
-    end
-    return s
-end
-
-local function pack_session(s)
-    local f = {
-        s.account, s.door, s.state, s.opened_at, s.updated_at, s.deadline, s.lapse, s.spent, s.refunded, s.context,
-        s.opening, s.answered, s.answers, #s.paid / 2, #s.keys,
-    }
-    local n = 15
-    for i = 1, #s.paid do f[n + i] = s.paid[i] end
-    n = n + #s.paid
-    for i = 1, #s.keys do
-        local k = s.keys[i]
-        local parts = k.parts
-        f[n + 1], f[n + 2], f[n + 3], f[n + 4], f[n + 5] = k.key, k.unit, k.quote, k.used, k.paid_units
-        f[n + 6], f[n + 7], f[n + 8], f[n + 9], f[n + 10] = k.spent, k.money_units, k.cost, k.provisional, #parts / 2
-        n = n + 10
-        for j = 1, #parts do f[n + j] = parts[j] end
-        n = n + #parts
-    end
-    return cmsgpack.pack(f)
+    return packed and cmsgpack.unpack(packed)
 end
 
 local function new_session(account, door, state, now, deadline)
-    return {
-        account = account, door = door, state = state, opened_at = now, updated_at = now, deadline = deadline,
-        lapse = 'release', spent = 0, refunded = false, context = '', opening = '',
-        answered = 0, answers = '', paid = {}, keys = {},
-    }
+    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0 }
+end
+
+-- EARLIER holds each name after its length, which is written in letters so that no name can look like two.
+local function tagged(operation)
+    return #operation .. ':' .. operation .. ';'
 end
 
 -- Returns fingerprint and packed answer of an operation of this session, or nothing.
-local function find_answer(s, operation)
-    local answers = s.answers
-    if not string.find(answers, struct.pack('>H', #operation) .. operation, 1, true) then return end
-    local at = 1
-    while at <= #answers do
-        local answer, fingerprint, name = struct.unpack('>IHH', answers, at)
-        at = at + 8
-        if string.sub(answers, at, at + name - 1) == operation then
-            at = at + name
-            local stop = at + fingerprint
-            return string.sub(answers, at, stop - 1), string.sub(answers, stop, stop + answer - 1)
+local function find_answer(s, answers, operation)
+    if s[LAST] == operation then return s[LAST_PRINT], s[LAST_ANSWER] end
+    if s[ANSWERED] == 0 or not string.find(s[EARLIER], tagged(operation), 1, true) then return end
+    local known = redis.call('HGET', answers, operation)
+    if not known then return end -- the name was found inside another
+    local gap = string.find(known, ' ', 1, true)
+    return string.sub(known, 1, gap - 1), string.sub(known, gap + 1)
+end
+
+-- Takes the oldest name that is not the opening's out of EARLIER and returns it.
+local function drop_earlier(s)
+    local names, at = s[EARLIER], 1
+    while true do
+        local colon = string.find(names, ':', at, true)
+        local stop = colon + tonumber(string.sub(names, at, colon - 1))
+        local name = string.sub(names, colon + 1, stop)
+        if name ~= s[OPENING] then
+            s[EARLIER] = string.sub(names, 1, at - 1) .. string.sub(names, stop + 2)
+            return name
         end
-        at = at + name + fingerprint + answer
+        at = stop + 2
     end
 end
 
--- Adds an answer and drops the oldest that is one too many and not the opening's.
+-- Makes this the last answer. Returns what has to be written beside: operation and record of the answer that was the
+-- last, and the operation to be dropped; nothing for the first answer of all.
 local function keep_answer(s, operation, fingerprint, answer)
-    local kept, first, from = s.answers, '', 1
-    local new = struct.pack('>IHH', #answer, #fingerprint, #operation) .. operation .. fingerprint .. answer
-    if s.answered < ANSWERS then
-        s.answered = s.answered + 1
-        s.answers = kept .. new
-        return
+    local before, record, dropped = s[LAST], s[LAST_PRINT] .. ' ' .. s[LAST_ANSWER], false
+    s[LAST], s[LAST_PRINT], s[LAST_ANSWER] = operation, fingerprint, answer
+    if not before then return end
+    s[EARLIER] = s[EARLIER] .. tagged(before)
+    if s[ANSWERED] < BESIDE then
+        s[ANSWERED] = s[ANSWERED] + 1
+    else
+        dropped = drop_earlier(s)
     end
-    local size, print, name = struct.unpack('>IHH', kept, 1)
-    if string.sub(kept, 9, 8 + name) == s.opening then
-        from = 9 + name + print + size
-        first = string.sub(kept, 1, from - 1)
-        size, print, name = struct.unpack('>IHH', kept, from)
-    end
-    s.answers = first .. string.sub(kept, from + 8 + name + print + size) .. new
+    return before, record, dropped
 end
 
-local function new_key(key, unit, quote)
-    return {
-        key = key, unit = unit, quote = quote, used = 0, paid_units = 0, spent = 0,
-        money_units = 0, cost = 0, provisional = false, parts = {},
-    }
+-- Writes what keep_answer returned. The answers last as long as the session they belong to.
+local function write_earlier(answers, before, record, dropped)
+    if before then redis.call('HSET', answers, before, record) end
+    if dropped then redis.call('HDEL', answers, dropped) end
 end
 
-local function find_key(s, key)
-    for i = 1, #s.keys do
-        if s.keys[i].key == key then return s.keys[i] end
+-- Writes a session that has ended; it goes when its window is over.
+local function write_ended(key, answers, packed, kept, window)
+    redis.call('SET', key, packed, 'PX', digits(window))
+    if kept > 0 then redis.call('PEXPIRE', answers, digits(window)) end
+end
+
+local function new_key(name, unit, quote)
+    return { name, unit, quote, 0, 0, 0, 0, 0, false, {} }
+end
+
+local function find_key(s, name)
+    for i = FIRST_KEY, #s do
+        if s[i][NAME] == name then return s[i] end
     end
 end
 
 -- Counts what a bucket paid in this session, for a refund.
 local function pay(s, bucket, units)
-    local paid = s.paid
+    local paid = s[PAID]
     for i = 1, #paid, 2 do
         if paid[i] == bucket then
             paid[i + 1] = paid[i + 1] + units
@@ -121,5 +102,5 @@ local function pay(s, bucket, units)
 end
 
 local function forget(k)
-    k.parts, k.money_units, k.cost, k.provisional = {}, 0, 0, false
+    k[PARTS], k[MONEY_UNITS], k[COST], k[PROVISIONAL] = {}, 0, 0, false
 end
