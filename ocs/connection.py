@@ -169,9 +169,12 @@ class Connection(asyncio.Protocol, Inbox):
         self.peer.send_answer(compose(request, answer, self._server.identity))
         self.flush_soon()
 
-    async def ask(self, command: int, application: int, parts: tuple[bytes, ...]) -> Message:
+    async def ask(
+        self, command: int, application: int, parts: tuple[bytes, ...], end_to_end: int, flags: int = 0
+    ) -> Message:
         """Send a request of ours; its answer, or PeerUnreachable."""
-        hop_by_hop = self.peer.send_request(command, application, parts, self._loop.time())
+        now = self._loop.time()
+        hop_by_hop = self.peer.send_request(command, application, parts, now, end_to_end, flags)
         future: asyncio.Future[Message] = self._loop.create_future()
         self._own[hop_by_hop] = future
         self._arm()

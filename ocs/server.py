@@ -30,6 +30,7 @@ from ocs.diameter.codes import (
     CREDIT_CONTROL_APPLICATION,
     RELAY_APPLICATION,
     DisconnectCause,
+    Flag,
     ResultCode,
 )
 from ocs.diameter.contact import ContactInput, ContactState
@@ -48,6 +49,8 @@ __all__ = ["DiameterServer", "Handler", "PeerInfo", "PeerStatus", "PeerUnreachab
 log = structlog.get_logger("ocs.diameter")
 
 _DISTRUSTED_LIMIT = 1000
+
+_TRY_ANOTHER = frozenset((ResultCode.UNABLE_TO_DELIVER, ResultCode.TOO_BUSY))
 
 
 class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +85,7 @@ class DiameterServer:
         self._pending = PendingRequests(handler, self.observer, settings.request_deadline)
         self._connections: set[Connection] = set()
         self._open: dict[str, Connection] = {}
+        self._end_to_end = self._random.getrandbits(32)
         self._suitors: dict[str, Connection] = {}
         self._dialers: dict[str, Dialer] = {}
         self._distrusted: set[str] = set()
@@ -370,24 +374,53 @@ class DiameterServer:
         """Send a request of ours towards ``host`` and return the answer; raises PeerUnreachable.
 
         ``parts`` are the request's complete AVPs, Destination-Host and -Realm among them. Goes to the peer of that
-        name, else to an agent: a peer that relays, first one of that realm.
+        name, else to an agent. Where a connection is lost before the answer the request takes the next way, marked as
+        a possible copy (RFC 6733 section 5.5.4), and so it does where an agent cannot deliver it (section 7.1.3).
         """
-        connection = self._route(host, realm)
-        if connection is None:
+        content, flags, tried = tuple(parts), 0, set[Connection]()
+        end_to_end = self._end_to_end = (self._end_to_end + 1) & 0xFFFFFFFF
+        failed: Message | None = None
+        while True:
+            ways = [way for _, way in self._ways(host, realm, application) if way not in tried]
+            if not ways:
+                break
+            way = ways[0]
+            tried.add(way)
+            try:
+                answer = await way.ask(command, application, content, end_to_end, flags)
+            except PeerUnreachable:
+                if way.peer.is_usable:
+                    raise  # it was sent, the peer is there, and the time is over
+                flags = Flag.RETRANSMITTED
+                continue
+            if not answer.is_error or _result_code(answer) not in _TRY_ANOTHER:
+                return answer
+            failed = answer
+        if failed is None:
             raise PeerUnreachable(f"no peer leads to {host}")
-        return await connection.ask(command, application, tuple(parts))
+        return failed
 
-    def reaches(self, host: str, realm: str) -> bool:
-        """Would ``send`` find a way to this host just now?"""
-        return self._route(host, realm) is not None
+    def distance(self, host: str, realm: str, application: int = CREDIT_CONTROL_APPLICATION) -> int | None:
+        """How far a host is from us: 0 connected, 1 behind an agent of its realm, 2 another agent, None: no way."""
+        return next((distance for distance, _ in self._ways(host, realm, application)), None)
 
-    def _route(self, host: str, realm: str) -> Connection | None:
-        direct = self._open.get(host.lower())
-        if direct is not None and direct.peer.is_usable:
-            return direct
-        agents = [connection for connection in self._open.values() if connection.peer.is_usable and _relays(connection)]
-        agents.sort(key=lambda connection: connection.info.realm.lower() != realm.lower())
-        return agents[0] if agents else None
+    def _ways(self, host: str, realm: str, application: int) -> list[tuple[int, Connection]]:
+        """The usable connections that may lead to a host, nearest first."""
+        found = []
+        for connection in self._open.values():
+            capabilities = connection.peer.capabilities
+            if capabilities is None or not connection.peer.is_usable:
+                continue
+            relays = RELAY_APPLICATION in capabilities.applications
+            if not relays and application not in capabilities.applications:
+                continue
+            if capabilities.host.lower() == host.lower():
+                found.append((0, connection))
+            elif relays or connection.dialer is not None:
+                # Whom we connect to ourselves is an agent, also one that names the applications it serves.
+                found.append((1 if capabilities.realm.lower() == realm.lower() else 2, connection))
+        found.sort(key=lambda way: way[0])
+        return found
 
 
 def own_parts(identity: Identity, session: str, host: str, realm: str) -> tuple[bytes, ...]:
@@ -410,9 +443,11 @@ def _connected_already(host: str) -> RemoteError:
     return RemoteError(ResultCode.UNABLE_TO_COMPLY, f"{host} is connected already")
 
 
-def _relays(connection: Connection) -> bool:
-    capabilities = connection.peer.capabilities
-    return capabilities is not None and RELAY_APPLICATION in capabilities.applications
+def _result_code(answer: Message) -> int | None:
+    try:
+        return answer.get(avps.RESULT_CODE)
+    except RemoteError:
+        return None
 
 
 def _matches(host: str, patterns: tuple[str, ...]) -> bool:

@@ -212,11 +212,23 @@ class Peer:
         if self.state is not PeerState.CLOSED:
             self._output.append(message)
 
-    def send_request(self, command: int, application: int, parts: Iterable[bytes], now: float) -> int:
-        """Send a proxiable request of ours; the identifier under which its answer (or loss) will be told."""
+    def send_request(
+        self,
+        command: int,
+        application: int,
+        parts: Iterable[bytes],
+        now: float,
+        copy_of: int | None = None,
+        flags: int = 0,
+    ) -> int:
+        """Send a proxiable request of ours; the identifier under which its answer (or loss) will be told.
+
+        ``copy_of`` is the End-to-End Identifier of an earlier copy, sent to another peer.
+        """
         if not self.is_usable:
             raise LocalError(f"{self!r} cannot take a request")
-        hop_by_hop = self._send(Flag.REQUEST | Flag.PROXIABLE, command, application, parts)
+        flags |= Flag.REQUEST | Flag.PROXIABLE
+        hop_by_hop = self._send(flags, command, application, parts, copy_of)
         self._pending[hop_by_hop] = now + self._settings.own_request_timeout
         return hop_by_hop
 
@@ -386,10 +398,13 @@ class Peer:
     def _send_base(self, command: Command, parts: Iterable[bytes]) -> None:
         self._send(Flag.REQUEST, command, BASE_APPLICATION, parts)
 
-    def _send(self, flags: int, command: int, application: int, parts: Iterable[bytes]) -> int:
+    def _send(
+        self, flags: int, command: int, application: int, parts: Iterable[bytes], end_to_end: int | None = None
+    ) -> int:
         self._hop_by_hop = (self._hop_by_hop + 1) & 0xFFFFFFFF
-        self._end_to_end = (self._end_to_end + 1) & 0xFFFFFFFF
-        self._output.append(encode_message(flags, command, application, self._hop_by_hop, self._end_to_end, parts))
+        if end_to_end is None:
+            end_to_end = self._end_to_end = (self._end_to_end + 1) & 0xFFFFFFFF
+        self._output.append(encode_message(flags, command, application, self._hop_by_hop, end_to_end, parts))
         return self._hop_by_hop
 
     def _take_events(self) -> list[Event]:

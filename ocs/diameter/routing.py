@@ -37,6 +37,8 @@ class Destinations:
             )
         if request.command not in commands:
             raise RemoteError(ResultCode.COMMAND_UNSUPPORTED, f"command {request.command} is not served here")
+        if any(host.lower() == self._host.lower() for host in request.all(avps.ROUTE_RECORD)):
+            raise RemoteError(ResultCode.LOOP_DETECTED, "the request has been here before")
         realm = request.get(avps.DESTINATION_REALM)
         if realm is not None and realm.lower() not in self._realms and "*" not in self._realms:
             raise RemoteError(ResultCode.REALM_NOT_SERVED, f"realm {realm} is not served here")

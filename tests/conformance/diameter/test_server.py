@@ -242,6 +242,79 @@ async def test_own_request_without_peer_or_answer_fails(make_door, build):
         await sending
 
 
+async def agent_at(door, build, host: str, realm: str = "epc.example.net"):
+    agent = await door.connect()
+    relay = [avps.AUTH_APPLICATION_ID.encode(0xFFFFFFFF)]
+    cer = build.cer(host, applications=relay)
+    cer[1] = avps.ORIGIN_REALM.encode(realm)
+    assert code(await agent.introduce(cer)) == 2001
+    return agent
+
+
+def sent(door) -> asyncio.Task:
+    host, realm = "behind.example.net", "epc.example.net"
+    return asyncio.create_task(door.server.send(host, realm, 258, [avps.SESSION_ID.encode("s;1")]))
+
+
+@pytest.mark.rfc("6733", "5.5.4")
+async def test_own_request_takes_another_way_when_the_connection_is_lost(door, build):
+    far = await agent_at(door, build, "dra2.example.org", "example.org")
+    near = await agent_at(door, build, "dra1.example.net")
+    sending = sent(door)
+    first = await near.read()
+    near.writer.transport.abort()
+    second = await far.read()
+    assert (first.flags_octet, second.flags_octet) == (0xC0, 0xD0)
+    assert first.end_to_end == second.end_to_end
+    assert bytes(first)[20:] == bytes(second)[20:]
+    far.answer(second)
+    assert code(await sending) == 2001
+
+
+@pytest.mark.rfc("6733", "7.1.3")
+@pytest.mark.parametrize("result", [3002, 3004])
+async def test_own_request_takes_another_way_when_an_agent_cannot_deliver(door, build, result):
+    far = await agent_at(door, build, "dra2.example.org", "example.org")
+    near = await agent_at(door, build, "dra1.example.net")
+    for last in (2001, 3002):
+        sending = sent(door)
+        near.answer(await near.read(), result)
+        second = await far.read()
+        assert second.flags_octet == 0xC0
+        far.answer(second, last)
+        assert code(await sending) == last
+
+
+async def test_silence_is_no_reason_to_ask_another(make_door, build):
+    door = await make_door(own_request_timeout=0.05)
+    far = await agent_at(door, build, "dra2.example.org", "example.org")
+    near = await agent_at(door, build, "dra1.example.net")
+    with pytest.raises(PeerUnreachable):
+        await sent(door)
+    assert (await near.read()).command == 258
+    dwa = await far.ask(build.head(), flags=0x80, command=280, application=0)
+    assert dwa.command == 280
+
+
+async def test_distance_to_a_host(door, build):
+    await agent_at(door, build, "dra2.example.org", "example.org")
+    assert door.server.distance("pgw1.epc.example.net", "epc.example.net") == 2
+    await agent_at(door, build, "dra1.example.net")
+    assert door.server.distance("pgw1.epc.example.net", "EPC.example.net") == 1
+    await door.open()
+    assert door.server.distance("PGW1.epc.example.net", "epc.example.net") == 0
+    assert door.server.distance("pgw1.epc.example.net", "epc.example.net", application=16777302) == 1
+
+
+@pytest.mark.rfc("6733", "6.1.3")
+async def test_request_that_has_been_here_is_a_loop(door, build):
+    client = await door.open()
+    been = [avps.ROUTE_RECORD.encode(host) for host in ("dra1.example.net", "OCS.example.net")]
+    answer = await client.ask([*build.ccr(), *been])
+    assert (code(answer), answer.is_error) == (3005, True)
+    assert code(await client.ask([*build.ccr(), been[0]])) == 2001
+
+
 @pytest.mark.rfc("6733", "5.4")
 async def test_drain_finishes_what_is_in_work_and_says_goodbye(door, build):
     async def handle(request, peer):
