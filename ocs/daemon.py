@@ -18,6 +18,7 @@ from balances.reaper import Reaper
 from balances.settings import EMBEDDED, BalancesSettings
 from balances.store import StoreRefused
 from balances.target import BadUrl, Target, parse_target
+from balances.watches import Watches
 from charging.catalogue import CatalogueError
 from ocs.abort import aborter
 from ocs.config import Config
@@ -32,6 +33,7 @@ from ocs.metrics import Metrics
 from ocs.observers import VaultObserver
 from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
+from ocs.sy.changes import Changes
 from ocs.workers import WorkerFailed, Workers
 
 log = logging.getLogger(__name__)
@@ -122,7 +124,7 @@ class Daemon:
 
     def _start_chores(self, stack: AsyncExitStack, charging: Charging) -> None:
         """The reaper and the journal."""
-        balances, observer = self.config.balances, VaultObserver(self.metrics)
+        balances, observer = self.config.balances, self._vault_observer(stack, charging)
         reaper = Reaper(
             charging.ledger,
             wall_clock,
@@ -141,6 +143,14 @@ class Daemon:
                 observer=observer,
             )
             _run_beside(stack, journal.run(), "journal")
+
+    def _vault_observer(self, stack: AsyncExitStack, charging: Charging) -> VaultObserver:
+        """Who counts what happens in the vault; with Sy it also tells who watches an account."""
+        if not self.config.diameter.sy:
+            return VaultObserver(self.metrics)
+        changes = Changes(self.metrics, Watches(charging.link, charging.ledger.keys), wall_clock)
+        _run_beside(stack, changes.run(), "watches")
+        return changes
 
     async def _open_http(self, stack: AsyncExitStack, charging: Charging, listening: socket) -> None:
         books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)

@@ -16,12 +16,17 @@ from charging.engine import Engine
 from ocs.config import Config
 from ocs.credit_control.answer import FailureHandling
 from ocs.credit_control.handler import CreditControl
+from ocs.diameter.answer import Answer
+from ocs.diameter.codes import SY_APPLICATION
+from ocs.diameter.message import Message
 from ocs.http.models import PeerView
 from ocs.http.views import moment
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
+from ocs.pending import Handler, PeerInfo
 from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
+from ocs.sy.door import SpendingLimitDoor
 from sip_credit.server import SipServer
 
 
@@ -71,12 +76,21 @@ class Doors:
         self._charging = charging
         observer = DiameterDoor(metrics)
         credit_control = CreditControl(charging.engine, FailureHandling(), observer)
-        self.diameter = DiameterServer(config.diameter, credit_control, observer)
+        sy = (
+            SpendingLimitDoor(charging.ledger, charging.link, charging.engine, wall_clock)
+            if config.diameter.sy
+            else None
+        )
+        handler = by_application(credit_control, sy.answer) if sy else credit_control
+        self.diameter = DiameterServer(config.diameter, handler, observer)
+        self._sy = sy
         self.sip = SipServer(
             config.sip_credit, charging.engine, SipDoor(metrics), wall_clock, ready=lambda: charging.link.connected
         )
 
     async def start(self, sockets: DoorSockets) -> None:
+        if self._sy is not None:
+            self._sy.start(self.diameter)
         await self.diameter.start(sockets.diameter, sockets.diameter_tls)
         await self.sip.start(sockets.sip_udp, sockets.sip_tcp)
 
@@ -102,4 +116,15 @@ class Doors:
 
     async def drain(self) -> None:
         """Accept nothing new, tell the peers, finish what is in flight, close."""
+        if self._sy is not None:
+            await self._sy.stop()
         await asyncio.gather(self.diameter.drain(), self.sip.drain())
+
+
+def by_application(credit_control: Handler, sy: Handler) -> Handler:
+    """Hand each request to whom its application belongs."""
+
+    async def handle(request: Message, peer: PeerInfo) -> Answer:
+        return await (sy if request.application == SY_APPLICATION else credit_control)(request, peer)
+
+    return handle
