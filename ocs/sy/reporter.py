@@ -39,7 +39,7 @@ class Sender(Protocol):
 
     identity: Identity
 
-    def reaches(self, host: str, realm: str) -> bool: ...
+    def distance(self, host: str, realm: str, application: int = ...) -> int | None: ...
 
     async def send(
         self, host: str, realm: str, command: int, parts: Iterable[bytes], application: int = ...
@@ -91,7 +91,7 @@ class Reporter:
             if due.watch.id in self._in_hand:
                 continue
             subscription = unpack(due.watch.context)
-            if not self._sender.reaches(subscription.host, subscription.realm):
+            if self._sender.distance(subscription.host, subscription.realm, SY_APPLICATION) is None:
                 if now - due.since > PATIENCE:
                     await self._watches.put_off(due, now + self._retry)
             elif len(self._in_hand) < MOST_IN_HAND:
