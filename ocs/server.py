@@ -28,9 +28,7 @@ from ocs.diameter.answer import TOO_BUSY, Answer, Identity, refusal
 from ocs.diameter.capabilities import Capabilities
 from ocs.diameter.codes import (
     CREDIT_CONTROL_APPLICATION,
-    RELAY_APPLICATION,
     DisconnectCause,
-    Flag,
     ResultCode,
 )
 from ocs.diameter.contact import ContactInput, ContactState
@@ -42,15 +40,14 @@ from ocs.diameter.routing import Destinations
 from ocs.diameter.settings import ConnectSettings, DiameterSettings
 from ocs.diameter.validate import Unknown, check_request
 from ocs.pending import Handler, PeerInfo, PendingRequests
-from ocs.tls import Credentials, TlsListener, UnusableCertificate, certified_names
+from ocs.routes import Routes
+from ocs.tls import TlsDoor, certified_names
 
 __all__ = ["DiameterServer", "Handler", "PeerInfo", "PeerStatus", "PeerUnreachable"]
 
 log = structlog.get_logger("ocs.diameter")
 
 _DISTRUSTED_LIMIT = 1000
-
-_TRY_ANOTHER = frozenset((ResultCode.UNABLE_TO_DELIVER, ResultCode.TOO_BUSY))
 
 
 class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,13 +82,12 @@ class DiameterServer:
         self._pending = PendingRequests(handler, self.observer, settings.request_deadline)
         self._connections: set[Connection] = set()
         self._open: dict[str, Connection] = {}
-        self._end_to_end = self._random.getrandbits(32)
+        self._routes = Routes(self._open, self._random.getrandbits(32))
         self._suitors: dict[str, Connection] = {}
         self._dialers: dict[str, Dialer] = {}
         self._distrusted: set[str] = set()
         self._listener: asyncio.Server | None = None
-        self._credentials = Credentials(settings.tls) if settings.tls.enabled else None
-        self._tls: TlsListener | None = None
+        self._tls = TlsDoor(settings.tls, lambda: Connection(self)) if settings.tls.enabled else None
         self._chores: list[asyncio.Task[None]] = []
         self.port = settings.port
         """The port we listen on, once started."""
@@ -116,47 +112,28 @@ class DiameterServer:
             listener = await loop.create_server(lambda: Connection(self), settings.host, settings.port)
         self._listener = listener
         self.port = listener.sockets[0].getsockname()[1]
-        await self._start_tls(tls_sock)
+        if self._tls is not None:
+            tls_sock = tls_sock or socket.create_server((settings.host, settings.tls.port))
+            self.tls_port = tls_sock.getsockname()[1]
+            await self._tls.start(tls_sock, settings.capabilities_timeout)
+            self._chores.append(loop.create_task(self._tls.watch()))
         for peer in settings.connect:
             dialer = self._dialers[peer.origin_host.lower()] = Dialer(self, peer, self._random)
             self._chores.append(loop.create_task(dialer.run()))
 
-    async def _start_tls(self, tls_sock: socket.socket | None) -> None:
-        settings = self.settings
-        if self._credentials is not None:
-            if tls_sock is None:
-                tls_sock = socket.create_server((settings.host, settings.tls.port))
-            self.tls_port = tls_sock.getsockname()[1]
-            self._tls = TlsListener(self._credentials, lambda: Connection(self), settings.capabilities_timeout)
-            await self._tls.start(tls_sock)
-            self._chores.append(asyncio.create_task(self._watch_certificates(self._credentials)))
-
     async def reload(self) -> None:
         """Read the certificates again, for new connections; if they cannot be used the old ones stay."""
-        if self._credentials is None or self._tls is None or self._draining:
-            return
-        try:
-            self._credentials.reload()
-        except UnusableCertificate as error:
-            log.error("certificates not renewed", reason=str(error))
-            return
-        await self._tls.renew()
-        log.info("certificates renewed")
+        if self._tls is not None and not self._draining:
+            await self._tls.reload()
 
     def client_tls(self) -> ssl.SSLContext | None:
         """What we bring to a connection that we open with TLS."""
-        return self._credentials.client if self._credentials else None
+        return self._tls.client if self._tls else None
 
     def allow(self) -> None:
         """Connect now to all peers we connect to ourselves, also to those that have told us not to."""
         for dialer in self._dialers.values():
             dialer.allow()
-
-    async def _watch_certificates(self, credentials: Credentials) -> None:
-        while True:
-            await asyncio.sleep(self.settings.tls.watch)
-            if credentials.changed():
-                await self.reload()
 
     async def drain(self) -> None:
         """Accept nothing new (3004), finish what is in work, say goodbye to every peer (REBOOTING), close."""
@@ -373,54 +350,13 @@ class DiameterServer:
     ) -> Message:
         """Send a request of ours towards ``host`` and return the answer; raises PeerUnreachable.
 
-        ``parts`` are the request's complete AVPs, Destination-Host and -Realm among them. Goes to the peer of that
-        name, else to an agent. Where a connection is lost before the answer the request takes the next way, marked as
-        a possible copy (RFC 6733 section 5.5.4), and so it does where an agent cannot deliver it (section 7.1.3).
+        ``parts`` are the request's complete AVPs, Destination-Host and -Realm among them.
         """
-        content, flags, tried = tuple(parts), 0, set[Connection]()
-        end_to_end = self._end_to_end = (self._end_to_end + 1) & 0xFFFFFFFF
-        failed: Message | None = None
-        while True:
-            ways = [way for _, way in self._ways(host, realm, application) if way not in tried]
-            if not ways:
-                break
-            way = ways[0]
-            tried.add(way)
-            try:
-                answer = await way.ask(command, application, content, end_to_end, flags)
-            except PeerUnreachable:
-                if way.peer.is_usable:
-                    raise  # it was sent, the peer is there, and the time is over
-                flags = Flag.RETRANSMITTED
-                continue
-            if not answer.is_error or _result_code(answer) not in _TRY_ANOTHER:
-                return answer
-            failed = answer
-        if failed is None:
-            raise PeerUnreachable(f"no peer leads to {host}")
-        return failed
+        return await self._routes.send(host, realm, command, tuple(parts), application)
 
     def distance(self, host: str, realm: str, application: int = CREDIT_CONTROL_APPLICATION) -> int | None:
         """How far a host is from us: 0 connected, 1 behind an agent of its realm, 2 another agent, None: no way."""
-        return next((distance for distance, _ in self._ways(host, realm, application)), None)
-
-    def _ways(self, host: str, realm: str, application: int) -> list[tuple[int, Connection]]:
-        """The usable connections that may lead to a host, nearest first."""
-        found = []
-        for connection in self._open.values():
-            capabilities = connection.peer.capabilities
-            if capabilities is None or not connection.peer.is_usable:
-                continue
-            relays = RELAY_APPLICATION in capabilities.applications
-            if not relays and application not in capabilities.applications:
-                continue
-            if capabilities.host.lower() == host.lower():
-                found.append((0, connection))
-            elif relays or connection.dialer is not None:
-                # Whom we connect to ourselves is an agent, also one that names the applications it serves.
-                found.append((1 if capabilities.realm.lower() == realm.lower() else 2, connection))
-        found.sort(key=lambda way: way[0])
-        return found
+        return self._routes.distance(host, realm, application)
 
 
 def own_parts(identity: Identity, session: str, host: str, realm: str) -> tuple[bytes, ...]:
@@ -441,13 +377,6 @@ def _is_expected(capabilities: Capabilities, settings: ConnectSettings) -> bool:
 
 def _connected_already(host: str) -> RemoteError:
     return RemoteError(ResultCode.UNABLE_TO_COMPLY, f"{host} is connected already")
-
-
-def _result_code(answer: Message) -> int | None:
-    try:
-        return answer.get(avps.RESULT_CODE)
-    except RemoteError:
-        return None
 
 
 def _matches(host: str, patterns: tuple[str, ...]) -> bool:

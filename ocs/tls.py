@@ -72,30 +72,53 @@ def _blaming(files: str) -> Iterator[None]:
         raise UnusableCertificate(f"diameter.tls: {files}: {error.strerror or error}") from None
 
 
-class TlsListener:
-    """Listens on ``sock``. New certificates are for new connections; those that are open stay."""
+class TlsDoor:
+    """Listens with TLS. New certificates are for new connections; those that are open stay."""
 
-    def __init__(
-        self, credentials: Credentials, factory: Callable[[], asyncio.Protocol], handshake_timeout: float
-    ) -> None:
-        self._credentials = credentials
+    def __init__(self, settings: TlsSettings, factory: Callable[[], asyncio.Protocol]) -> None:
+        """Raises UnusableCertificate."""
+        self._settings = settings
+        self._credentials = Credentials(settings)
         self._factory = factory
-        self._handshake_timeout = handshake_timeout
+        self._handshake_timeout = 0.0
         self._sock: socket.socket | None = None
         self._server: asyncio.Server | None = None
 
-    async def start(self, sock: socket.socket) -> None:
-        self._sock = sock
-        await self.renew()
+    @property
+    def client(self) -> ssl.SSLContext:
+        """For connections that we open."""
+        return self._credentials.client
 
-    async def renew(self) -> None:
-        """Listen with the certificates as they are now: on the same socket, so that nobody finds it closed."""
+    async def start(self, sock: socket.socket, handshake_timeout: float) -> None:
+        """Listen on a socket that is bound."""
+        self._sock, self._handshake_timeout = sock, handshake_timeout
+        await self._listen(sock)
+
+    async def watch(self) -> None:
+        """Read the files again whenever they change."""
+        while True:
+            await asyncio.sleep(self._settings.watch)
+            if self._credentials.changed():
+                await self.reload()
+
+    async def reload(self) -> None:
+        """Read the files again now; if they cannot be used the old certificates stay."""
         if self._sock is None:
             return
-        old, sock = self._server, self._sock.dup()
+        try:
+            self._credentials.reload()
+        except UnusableCertificate as error:
+            log.error("certificates not renewed", reason=str(error))
+            return
+        await self._listen(self._sock)
+        log.info("certificates renewed")
+
+    async def _listen(self, sock: socket.socket) -> None:
+        """With the certificates as they are now: on the same socket, so that nobody finds it closed."""
+        old = self._server
         self._server = await asyncio.get_running_loop().create_server(
             self._factory,
-            sock=sock,
+            sock=sock.dup(),
             ssl=self._credentials.server,
             ssl_handshake_timeout=self._handshake_timeout,
         )
@@ -103,6 +126,7 @@ class TlsListener:
             old.close()
 
     def close(self) -> None:
+        """Listen no more."""
         if self._server is not None:
             self._server.close()
         if self._sock is not None:
