@@ -51,8 +51,9 @@ class House:
             "serve",
             "--config",
             str(ROOT / "config.toml"),
-            "--sample",
         ]
+        if "OCS_CHARGING__CATALOGUE" not in self._environment:
+            command.append("--sample")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, cwd=ROOT, stdout=log, stderr=log)
         path = self.directory / "var" / "ports.json"
