@@ -1,0 +1,187 @@
+"""The load, a process of its own: open loop, so that arrivals wait for no answer and stalls show.
+
+Each line on standard input is a step, ``{"rate": requests per second, "seconds": ...}``; each is answered by one line
+with what became of it. Latency counts from the moment a request was meant to be sent.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any, cast
+
+import uvloop
+
+from bench.messages import PROFILES, Profile, Session, capabilities, right, tail
+
+TICK = 0.001
+PATIENCE = 8.0
+MOST_IN_FLIGHT = 1_200
+"""Beyond, a step is given up: the server does not keep up, and requests that lapse would have an unknown outcome."""
+
+_WAITING, _WRONG = -1.0, -2.0
+
+
+class Peer(asyncio.Protocol):
+    """One connection; cuts the stream and hands each answer on."""
+
+    def __init__(self, generator: "Generator", host: str) -> None:
+        self._generator = generator
+        self._host = host
+        self._rest = b""
+        self.transport: asyncio.Transport
+        self.opened = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(capabilities(self._host))
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        at, end, now = 0, len(data), time.perf_counter()
+        while end - at >= 20:
+            length = int.from_bytes(data[at + 1 : at + 4], "big")
+            if end - at < length:
+                break
+            if data[at + 5 : at + 8] == b"\x00\x01\x10":
+                self._generator.answered(data[at : at + length], now)
+            elif not self.opened.done():
+                self.opened.set_result(None)
+            at += length
+        self._rest = data[at:]
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._generator.lost += 1
+
+
+class Generator:
+    """All peers and sessions of a profile."""
+
+    def __init__(self, profile: Profile, sessions: int, accounts: int, run: int) -> None:
+        self.profile = profile
+        self.sessions = [Session(profile, n, 0 if profile.hot else n % accounts, run) for n in range(sessions)]
+        self.peers: list[Peer] = []
+        self.lost = 0
+        self.settled = 0
+        """Requests answered as they must be that had usage to settle."""
+        self._turn = 0
+        self._identifier = 1
+        self._tail = b""
+        self._base = 0
+        self._times: list[float] = []
+        self._start = 0.0
+        self._rate = 1.0
+        self._checked = False
+        self.in_flight = 0
+        self.wrong: list[str] = []
+
+    async def connect(self, host: str, port: int, peers: int) -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(peers):
+            name = f"gw{number}.bench.example.net"
+            _, peer = await loop.create_connection(lambda name=name: Peer(self, name), host, port)  # type: ignore[misc]
+            self.peers.append(peer)
+            await asyncio.wait_for(peer.opened, PATIENCE)
+
+    def answered(self, answer: bytes, now: float) -> None:
+        place = int.from_bytes(answer[12:16], "big") - self._base
+        if not 0 <= place < len(self._times) or self._times[place] != _WAITING:
+            self.wrong.append("an answer to nothing")
+            return
+        self.in_flight -= 1
+        if not self._checked:
+            self._times[place] = now - self._start - place / self._rate
+            if b"\x00\x00\x01\x0c\x40\x00\x00\x0c\x00\x00\x07\xd1" not in answer:
+                self.wrong.append(answer.hex())
+        elif answer.endswith(self._tail) if self._tail else right(answer, self.profile):
+            self._tail = self._tail or tail(answer)
+            self._times[place] = now - self._start - place / self._rate
+        else:
+            self._times[place] = _WRONG
+            self.wrong.append(answer.hex())
+
+    async def all(self, verb: str, rate: float) -> None:
+        """Open or close every session; raises SystemExit if one is refused."""
+        result = await self._run(rate, len(self.sessions), verb)
+        if result["wrong"] or result["unanswered"]:
+            raise SystemExit(f"{verb}: {result} {self.wrong[:1]}")
+
+    async def step(self, rate: float, seconds: float) -> dict[str, Any]:
+        """Send updates at this rate for so long."""
+        return await self._run(rate, int(rate * seconds), "next")
+
+    async def _run(self, rate: float, count: int, verb: str) -> dict[str, Any]:
+        self._base, self._rate, self._checked = self._identifier, rate, verb == "next"
+        self._times = []
+        self.wrong.clear()
+        self._start = time.perf_counter()
+        given_up = False
+        late = 0.0
+        while len(self._times) < count and not given_up:
+            now = time.perf_counter() - self._start
+            late = max(late, now - len(self._times) / rate)
+            self._send(min(count, int(now * rate) + 1) - len(self._times), verb)
+            given_up = self.in_flight > MOST_IN_FLIGHT or self.lost > 0
+            await asyncio.sleep(TICK)
+        took = time.perf_counter() - self._start
+        end = time.perf_counter() + PATIENCE
+        while self.in_flight and time.perf_counter() < end and not self.lost:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        good = sorted(seconds for seconds in self._times if seconds >= 0)
+        if verb != "open":
+            self.settled += len(good)
+        unanswered, self.in_flight = self.in_flight, 0
+        return {
+            "rate": rate,
+            "sent": len(self._times),
+            "seconds": took,
+            "answered": len(good),
+            "wrong": len(self.wrong),
+            "unanswered": unanswered,
+            "given_up": given_up,
+            "lag_ms": 1000 * late,
+            "ms": {str(p): 1000 * _percentile(good, p) for p in (50, 95, 99, 99.9)},
+        }
+
+    def _send(self, count: int, verb: str) -> None:
+        if count <= 0:
+            return
+        size = len(self.sessions)
+        batches: list[list[bytes]] = [[] for _ in self.peers]
+        for _ in range(count):
+            place = self._turn % size
+            self._turn += 1
+            batches[place % len(batches)].append(getattr(self.sessions[place], verb)(self._identifier))
+            self._identifier += 1
+            self._times.append(_WAITING)
+        self.in_flight += count
+        for peer, batch in zip(self.peers, batches, strict=True):
+            if batch:
+                peer.transport.write(b"".join(batch))
+
+
+def _percentile(ordered: list[float], percent: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
+async def main(options: dict[str, Any]) -> None:
+    profile = PROFILES[options["profile"]]
+    generator = Generator(profile, options["sessions"], options["accounts"], options["run"])
+    await generator.connect("127.0.0.1", options["port"], options["peers"])
+    if profile.groups and not options["null"]:
+        await generator.all("open", 1_000.0)
+    print(json.dumps({"ready": True}), flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        step = json.loads(line)
+        if "rate" in step:
+            print(json.dumps(await generator.step(step["rate"], step["seconds"])), flush=True)
+        else:
+            if profile.groups:
+                await generator.all("close", 1_000.0)
+            print(json.dumps({"settled": generator.settled}), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(json.loads(sys.argv[1])))
