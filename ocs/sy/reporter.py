@@ -21,7 +21,7 @@ from ocs.diameter.answer import Identity
 from ocs.diameter.codes import SY_APPLICATION, Command, ResultCode
 from ocs.diameter.errors import LocalError, RemoteError
 from ocs.diameter.message import Message
-from ocs.sy.subscription import Subscription, pack, status_reports, unpack
+from ocs.sy.subscription import Subscription, notification, pack, unpack
 
 log = logging.getLogger(__name__)
 
@@ -134,18 +134,10 @@ class Reporter:
 
     async def _report(self, session: str, subscription: Subscription, untold: Mapping[str, str]) -> int:
         """Send the SNR; the result code of its answer, 0 if there is none."""
-        parts = (
-            avps.SESSION_ID.encode(session),
-            self._sender.identity.encoded,
-            avps.DESTINATION_REALM.encode(subscription.realm),
-            avps.DESTINATION_HOST.encode(subscription.host),
-            avps.AUTH_APPLICATION_ID.encode(SY_APPLICATION),
-            *status_reports(untold),
-        )
+        host, realm = subscription.host, subscription.realm
+        parts = notification(self._sender.identity, session, subscription, untold)
         try:
-            answer = await self._sender.send(
-                subscription.host, subscription.realm, Command.SPENDING_STATUS_NOTIFICATION, parts, SY_APPLICATION
-            )
+            answer = await self._sender.send(host, realm, Command.SPENDING_STATUS_NOTIFICATION, parts, SY_APPLICATION)
             return result_code(answer)
         except (PeerUnreachable, LocalError, RemoteError) as problem:
             log.info("the spending report of %s is not answered: %s", session, problem)

@@ -116,4 +116,4 @@ class SpendingLimits:
         if known is not None and known.address != watch.address:
             await self._watches.drop(known)
         await self._watches.put(watch, now, now + SECOND_LOOK)
-        return Answer(avps=tuple(status_reports(told)))
+        return Answer(avps=status_reports(told))

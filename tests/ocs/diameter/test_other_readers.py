@@ -19,6 +19,7 @@ from ocs.diameter.message import Message
 from ocs.diameter.peer import Peer
 from ocs.diameter.settings import DiameterSettings
 from ocs.diameter.validate import check_request
+from ocs.sy.subscription import Subscription, notification, status_reports
 
 IDENTITY = Identity.of("ocs.example.net", "example.net")
 
@@ -120,7 +121,60 @@ def everything_we_send() -> list[bytes]:
     sent.append(full_answer())
     errors = [RemoteError(3004, "too busy"), RemoteError(5005, "missing", avps.CC_REQUEST_NUMBER.example())]
     sent.extend(compose(request(), refusal(error), IDENTITY) for error in errors)
-    return sent
+    return [*sent, *sy_messages()]
+
+
+def sy_messages() -> list[bytes]:
+    """A report, its answers good and bad, and the end of it."""
+    told = {"data-80-percent": "reached", "money-low": "enough"}
+    subscription = Subscription(host="pcrf1.example.net", realm="example.net")
+    head = [
+        avps.SESSION_ID.encode("pcrf1;1;1"),
+        avps.ORIGIN_HOST.encode("pcrf1.example.net"),
+        avps.ORIGIN_REALM.encode("example.net"),
+    ]
+    slr, str_ = (Message(encode_message(0xC0, command, 16777302, 1, 2, head)) for command in (8388635, 275))
+    unknown = Answer(result_code=5570, vendor=10415, failed_avp=avps.POLICY_COUNTER_IDENTIFIER.encode("gold"))
+    snr = notification(IDENTITY, "pcrf1;1;1", subscription, told)
+    return [
+        compose(slr, Answer(avps=status_reports(told)), IDENTITY),
+        compose(slr, unknown, IDENTITY),
+        encode_message(0xC0, 8388636, 16777302, 3, 4, snr),
+        compose(str_, Answer(), IDENTITY),
+    ]
+
+
+def test_our_spending_reports_are_read_by_python_diameter():
+    sla, refused, snr, sta = (TheirMessage.from_bytes(message) for message in sy_messages())
+    assert isinstance(sla, commands.SpendingLimitAnswer)
+    assert (sla.session_id, sla.result_code, sla.auth_application_id) == ("pcrf1;1;1", 2001, 16777302)
+    statuses = [
+        (report.policy_counter_identifier, report.policy_counter_status) for report in sla.policy_counter_status_report
+    ]
+    assert statuses == [("data-80-percent", "reached"), ("money-low", "enough")]
+    assert (refused.result_code, refused.experimental_result.vendor_id) == (None, 10415)
+    assert refused.experimental_result.experimental_result_code == 5570
+    assert isinstance(snr, commands.SpendingStatusNotificationRequest)
+    assert snr.header.is_proxyable
+    assert (snr.destination_host, snr.auth_application_id) == (b"pcrf1.example.net", 16777302)
+    assert len(snr.policy_counter_status_report) == 2
+    assert isinstance(sta, commands.SessionTerminationAnswer)
+    assert sta.result_code == 2001
+
+
+def test_python_diameters_spending_limit_requests_are_read_by_us():
+    theirs = commands.SpendingLimitRequest()
+    theirs.session_id = "pcrf1;1;1"
+    theirs.origin_host, theirs.origin_realm = b"pcrf1.example.net", b"example.net"
+    theirs.destination_realm = b"example.net"
+    theirs.auth_application_id, theirs.sl_request_type = 16777302, 0
+    theirs.subscription_id = [SubscriptionId(subscription_id_type=0, subscription_id_data="491701234567")]
+    theirs.policy_counter_identifier = ["money-low"]
+    theirs.header.hop_by_hop_identifier, theirs.header.application_id = 5, 16777302
+    message = Message(theirs.as_bytes())
+    check_request(message)
+    assert (message.command, message.get(avps.SL_REQUEST_TYPE)) == (8388635, 0)
+    assert message.all(avps.POLICY_COUNTER_IDENTIFIER) == ["money-low"]
 
 
 def test_our_answers_are_read_by_python_diameter():
@@ -179,5 +233,5 @@ def test_tshark_has_nothing_to_remark(tmp_path):
     assert shown.count("Diameter Protocol") == len(messages)
     remarks = ("Malformed", "Unknown", "unknown", "Expert Info (Error", "Expert Info (Warning", "wrong", "not found")
     assert [line for line in shown.splitlines() if any(word in line for word in remarks)] == []
-    for command_code in (257, 280, 282, 258, 272):
+    for command_code in (257, 280, 282, 258, 272, 275, 8388635, 8388636):
         assert f"({command_code})" in shown or f" {command_code} " in shown
