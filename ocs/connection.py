@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
+from ocs.diameter import avps
 from ocs.diameter.answer import Answer, compose
 from ocs.diameter.capabilities import Capabilities
 from ocs.diameter.codes import DisconnectCause
@@ -166,7 +167,8 @@ class Connection(asyncio.Protocol, Inbox):
 
     def answer(self, request: Message, answer: Answer) -> None:
         self.answers += 1
-        self.peer.send_answer(compose(request, answer, self._server.identity))
+        more = self._server.overload(request) if avps.OC_SUPPORTED_FEATURES in request else ()
+        self.peer.send_answer(compose(request, answer, self._server.identity, more))
         self.flush_soon()
 
     async def ask(

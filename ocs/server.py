@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
@@ -35,6 +36,7 @@ from ocs.diameter.contact import ContactInput, ContactState
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver, NullObserver
+from ocs.diameter.overload import Overload, understands
 from ocs.diameter.peer import Peer, Verdict
 from ocs.diameter.routing import Destinations
 from ocs.diameter.settings import ConnectSettings, DiameterSettings
@@ -106,6 +108,9 @@ class DiameterServer:
         """Listen, on sockets that are bound or on the addresses in the settings."""
         loop = asyncio.get_running_loop()
         settings = self.settings
+        self._overload = Overload(
+            settings.overload_onset, settings.overload_validity, time.time_ns() // 1_000_000, loop.time()
+        )
         if sock is not None:
             listener = await loop.create_server(lambda: Connection(self), sock=sock)
         else:
@@ -335,6 +340,11 @@ class DiameterServer:
             self._refuse(connection, request, TOO_BUSY)
             return
         self._pending.submit(connection, request)
+
+    def overload(self, request: Message) -> tuple[bytes, ...]:
+        """What an answer says of our load to those who understand it (RFC 7683)."""
+        self._overload.observe(len(self._pending) / self.settings.max_in_flight, asyncio.get_running_loop().time())
+        return self._overload.parts if understands(request) else ()
 
     def _refuse(self, connection: Connection, request: Message, answer: Answer) -> None:
         self.observer.request_answered("unknown", answer.result_code, 0.0)

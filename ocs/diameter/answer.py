@@ -65,8 +65,8 @@ def refusal(error: RemoteError) -> Answer:
     return Answer(result_code=error.result_code, failed_avp=error.failed_avp, error_message=error.message)
 
 
-def compose(request: Message, answer: Answer, identity: Identity) -> bytes:
-    """The complete answer message to ``request``.
+def compose(request: Message, answer: Answer, identity: Identity, more: tuple[bytes, ...] = ()) -> bytes:
+    """The complete answer message to ``request``; ``more`` is what this copy of it says beside the answer.
 
     Session-Id comes first and unchanged, then Result-Code: there are clients that read in this order only. Proxy-Info
     is echoed in its order, the P flag copied, T never set. Of what a request wrongly holds twice, the first is echoed.
@@ -85,6 +85,7 @@ def compose(request: Message, answer: Answer, identity: Identity) -> bytes:
     if answer.failed_avp:
         parts.append(avps.FAILED_AVP.encode((answer.failed_avp,)))
     parts.extend(request.raw(avps.PROXY_INFO))
+    parts.extend(more)
     flags = request.flags_octet & Flag.PROXIABLE | (Flag.ERROR if answer.is_protocol_error else 0)
     return encode_message(flags, request.command, request.application, request.hop_by_hop, request.end_to_end, parts)
 

@@ -125,11 +125,28 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     own_request_timeout: float = 5.0
     """How long we wait for the answer to a request of our own."""
 
+    reauthorise: bool = True
+    """Tell the clients of open sessions to ask anew (Re-Auth-Request) when their account was topped up or its terms
+    were changed. Else they ask when their Validity-Time is over."""
+
+    reauthorise_interval: float = 5.0
+    """Least time between two such rounds for one account, however often it is topped up."""
+
+    abort_grace: float = 10.0
+    """A client told to end a session (Abort-Session-Request) has this long to report what was used; then the session
+    lapses, and a report that comes later still is debited all the same."""
+
     max_in_flight: int = 4096
     """Requests in work in this worker; beyond it they are answered 3004 at once."""
 
     max_in_flight_per_peer: int = 2048
     """The same for one peer."""
+
+    overload_onset: float = 0.7
+    """Share of max_in_flight from which clients that understand overload indication (RFC 7683) shall send less."""
+
+    overload_validity: int = 30
+    """How long they shall do so, if they hear nothing newer."""
 
     max_connections: int = 1024
     """Open connections of this worker; beyond it new ones are closed."""
@@ -165,9 +182,15 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "disconnect_timeout",
             "request_deadline",
             "own_request_timeout",
+            "reauthorise_interval",
+            "abort_grace",
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
+        if not 0 < self.overload_onset <= 1:
+            raise ValueError("overload_onset must be above 0 and at most 1")
+        if not 1 <= self.overload_validity <= 86400:
+            raise ValueError("overload_validity must be between 1 and 86400 (RFC 7683 section 7.5)")
         for name in ("max_in_flight", "max_in_flight_per_peer", "max_connections", "max_output"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

@@ -364,3 +364,30 @@ async def test_listens_on_a_given_socket(build):
     await server.start(sock)
     assert server.port == sock.getsockname()[1]
     await server.close()
+
+
+@pytest.mark.rfc("7683", "5.1")
+async def test_overload_is_told_to_those_who_understand(make_door, build):
+    door = await make_door(max_in_flight=10)
+    gate = asyncio.Event()
+
+    async def handle(request, peer):
+        if request.get(avps.SESSION_ID) != "quick":
+            await gate.wait()
+        return Answer()
+
+    door.handle = handle
+    client = await door.open()
+    features = avps.OC_SUPPORTED_FEATURES.encode((avps.OC_FEATURE_VECTOR.encode(1),))
+    calm = await client.ask([*build.ccr(session="quick"), features])
+    assert calm.require(avps.OC_SUPPORTED_FEATURES).get(avps.OC_FEATURE_VECTOR) == 1
+    assert avps.OC_OLR not in calm
+    for number in range(10):
+        client.send(build.ccr(session=f"s;{number}"))
+    refused = await client.ask([*build.ccr(session="more"), features])
+    assert code(refused) == 3004
+    assert refused.require(avps.OC_OLR).get(avps.OC_REDUCTION_PERCENTAGE) == 90
+    plain = await client.ask(build.ccr(session="other"))
+    assert code(plain) == 3004
+    assert avps.OC_SUPPORTED_FEATURES not in plain
+    gate.set()
