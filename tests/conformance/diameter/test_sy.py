@@ -314,6 +314,33 @@ async def test_grammar_is_checked(node: Node) -> None:
         assert result(await pcrf.send(Command.SPENDING_LIMIT, twice, SY, 0xC0)) == 5009
 
 
+async def test_a_session_taken_over_by_another_subscriber_watches_only_that_one(node: Node) -> None:
+    one, two = await node.subscriber(), await node.subscriber()
+    async with node.pcrf() as pcrf:
+        session = new_session()
+        await slr(pcrf, session, number=one.number)
+        assert result(await slr(pcrf, session, number=two.number)) == 2001
+        await one.pay(-4 * EURO)
+        await silence(pcrf)
+        await two.pay(-4 * EURO)
+        assert told(await pcrf.asked(2)) == {"money-low": "low"}
+
+
+@pytest.mark.rfc("6733", "3")
+async def test_the_requests_of_a_session_are_told_apart_and_run_in_their_order(node: Node) -> None:
+    who = await node.subscriber()
+    async with node.pcrf() as pcrf:
+        session = new_session()
+        answers = await asyncio.gather(
+            slr(pcrf, session, "money-low", number=who.number),
+            slr(pcrf, session, "data-80-percent", kind=INTERMEDIATE),
+            leave(pcrf, session),
+            leave(pcrf, session),
+        )
+        assert [result(answer) for answer in answers] == [2001, 2001, 2001, 5002]
+        assert [told(answer) for answer in answers[:2]] == [{"money-low": "enough"}, {"data-80-percent": "none"}]
+
+
 # ---------------------------------------------------------------- clause 4.5.2: reports
 
 
@@ -431,6 +458,27 @@ async def test_changes_while_no_server_ran_are_told_at_the_start(store_url: str,
     async with node.serve(), node.pcrf() as pcrf:
         assert told(await pcrf.asked(3)) == {"money-low": "low"}
     await link.close()
+
+
+async def test_a_policy_server_behind_an_agent_is_told_through_it(node: Node) -> None:
+    who = await node.subscriber()
+    async with Gateway("127.0.0.1", node.server.port, "dra1.epc.example.net", applications=(0xFFFFFFFF,)) as agent:
+        await slr(agent, new_session(), number=who.number)
+        await who.pay(-4 * EURO)
+        report = await agent.asked(2)
+        assert (report.get(avps.DESTINATION_HOST), told(report)) == (PCRF, {"money-low": "low"})
+
+
+async def test_an_agent_that_cannot_deliver_is_asked_again(node: Node) -> None:
+    who = await node.subscriber()
+    async with Gateway("127.0.0.1", node.server.port, "dra1.epc.example.net", applications=(0xFFFFFFFF,)) as agent:
+        await slr(agent, new_session(), number=who.number)
+        await who.pay(-4 * EURO)
+        agent.reply(await agent.asked(2), 3002)
+        report = await agent.asked(2)
+        assert told(report) == {"money-low": "low"}
+        agent.reply(report)
+        await silence(agent)
 
 
 # ---------------------------------------------------------------- clause 4.5.3: the end
