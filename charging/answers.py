@@ -119,13 +119,19 @@ def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int
         unit=unit,
         granted=grant.granted,
         reason=reason,
-        validity=terms.jittered(validity, jitter, event.session),
+        validity=_validity(quoted, validity, jitter, event.session),
         threshold=said.threshold(grant.granted) if final is None else 0,
         holding=said.holding if grant.granted and final is None else 0,
         final=final,
         cost=grant.cost,
         settled=grant.settled,
     )
+
+
+def _validity(quoted: Quoted, validity: int, jitter: int, session: str) -> int:
+    """Spread, so that sessions opened together do not ask again together; never beyond a change of the rate."""
+    spread = terms.jittered(validity, jitter, session)
+    return min(spread, validity) if quoted.service and validity < quoted.service.validity else spread
 
 
 def _wants(phase: Phase, item: RequestItem) -> bool:

@@ -124,7 +124,7 @@ class Engine:
         if account is None and not plan:
             return Explanation(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
         known = subscriber(account) if account else self._anybody(plan)
-        found = self.catalogue.find(plan or known.plan)
+        found = self.catalogue.find(plan or known.plan, event.at)
         quoted = self._quote(replace(known, plan=plan or known.plan), event, None)
         try:
             items = explain.items(event, quoted, account)
@@ -141,6 +141,7 @@ class Engine:
             catalogue=self.catalogue.version,
             items=items,
             price=sum(item.price for item in items),
+            tax=sum(item.tax for item in items),
             cost=sum(item.cost for item in items),
             available=items[-1].available if items else (account.available if account else 0),
         )
@@ -256,9 +257,7 @@ class Engine:
         return Outcome(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
 
     def _is_emergency(self, event: ChargingEvent) -> bool:
-        service = event.service
-        calling = service is not None and service.kind is ServiceKind.VOICE and not service.incoming
-        return calling and service is not None and self.catalogue.is_emergency(service.called)
+        return event.service is not None and self.catalogue.is_emergency_use(event.service)
 
     def _emergency(self, event: ChargingEvent) -> Outcome | None:
         """Emergency calls are granted before anybody asks whose they are, and leave no trace in the books.

@@ -71,6 +71,10 @@ class Service(Record, frozen=True, kw_only=True):
     location: str = ""
     charging_id: str = ""
     origin: str = ""
+    qos: str = ""
+    """QoS class: QCI or 5QI in digits."""
+    access: str = ""
+    """How a call reaches its network where that is not radio: ``wifi`` or ``app``."""
 
 
 class RequestItem(Record, frozen=True, kw_only=True):

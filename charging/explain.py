@@ -3,8 +3,11 @@
 ``POST /v1/price`` and ``ocs price`` show an Explanation; a balance check and a price enquiry are answered from one.
 """
 
+from msgspec.structs import replace
+
 from balances.ledger import Account, Record, Unit
 from balances.price import cost, reach
+from charging.catalogue.plan import Match
 from charging.event import ChargingEvent, Reason, Result
 from charging.quoting import Quoted, wanted
 
@@ -28,6 +31,10 @@ class PricedItem(Record, frozen=True, kw_only=True):
     zone: str = ""
     rule: str = ""
     """``file:line`` of the plan's line that fits."""
+    selectors: str = ""
+    """What the line names, hence what matched."""
+    adjustment: str = ""
+    """The line's surcharge or discount."""
     rate: str = ""
     rate_source: str = ""
     """``file:line`` of the rate."""
@@ -35,6 +42,8 @@ class PricedItem(Record, frozen=True, kw_only=True):
     why: str = ""
     price: int = 0
     """Micro-units for all units asked for, if money alone paid."""
+    tax: int = 0
+    """The part of the price that is tax, where the plan says so."""
     payments: tuple[Payment, ...] = ()
     granted: int = 0
     cost: int = 0
@@ -55,6 +64,7 @@ class Explanation(Record, frozen=True, kw_only=True):
     catalogue: str = ""
     items: tuple[PricedItem, ...] = ()
     price: int = 0
+    tax: int = 0
     cost: int = 0
     available: int = 0
 
@@ -96,15 +106,18 @@ def items(event: ChargingEvent, quoted: tuple[Quoted, ...], account: Account | N
 
 def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     units = asked(event, quoted)
-    rate = quoted.rule.rate if quoted.rule else None
+    held = quoted.held
+    match = held.match if held else None
     about = PricedItem(
         key=quoted.item.key,
         unit=quoted.unit,
         units=units,
         zone=quoted.zone or "",
-        rule=str(quoted.rule.source) if quoted.rule else "",
-        rate=rate.name if rate else "",
-        rate_source=str(rate.source) if rate else "",
+        rule=str(match.rule.source) if match else "",
+        selectors=_selectors(match) if match else "",
+        adjustment=match.rule.adjustment if match else "",
+        rate=match.rate.name if match else "",
+        rate_source=str(match.source) if match else "",
         reason=quoted.denied,
         why=quoted.why,
     )
@@ -117,11 +130,17 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     purse.money -= due
     granted = units - left + bought
     reason = quoted.denied or (Reason.NO_CREDIT if units and not granted else Reason.NONE)
-    return PricedItem(
-        key=about.key, unit=about.unit, units=units, zone=about.zone, rule=about.rule, rate=about.rate,
-        rate_source=about.rate_source, reason=reason, why=about.why, price=full, payments=payments, granted=granted,
-        cost=due, available=purse.money,
-    )  # fmt: skip
+    tax = held.plan.tax_in(full) if held else 0
+    return replace(
+        about, reason=reason, price=full, tax=tax, payments=payments, granted=granted, cost=due, available=purse.money
+    )
+
+
+def _selectors(match: Match) -> str:
+    """The conditions that fit, as a plan writes them, and the prefix of a deck."""
+    said = [str(match.rule.selectors), "incoming" if match.rule.incoming else ""]
+    said.append(f"prefix = {match.prefix}" if match.prefix else "")
+    return ", ".join(part for part in said if part)
 
 
 def asked(event: ChargingEvent, quoted: Quoted) -> int:

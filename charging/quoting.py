@@ -9,9 +9,10 @@ from balances.ledger import Empty, Lapse, Quote, Record, Status, Unit, Use
 from balances.money import LIMIT
 from balances.price import Price, Step
 from charging.catalogue import terms
-from charging.catalogue.model import Catalogue, Rule, ServiceTerms, Usage
+from charging.catalogue.model import Catalogue
+from charging.catalogue.plan import ServiceTerms
 from charging.event import ChargingEvent, Phase, Reason, RequestItem, Service, ServiceKind
-from charging.numbering import normalise
+from charging.matching import Held, Matcher
 from charging.observer import Observer
 from charging.settings import ChargingSettings
 from charging.subscribers import Subscriber
@@ -21,14 +22,16 @@ AT_PAR = Price(0, (Step(None, 1, 1),))
 
 
 class Quoted(Record, frozen=True, kw_only=True):
-    """An item with its conditions. ``rule`` None: not rated, or held under the conditions of the session."""
+    """An item with its conditions. ``held`` None: not rated, or held under the conditions of the session."""
 
     item: RequestItem
     unit: Unit
     service: ServiceTerms | None
-    rule: Rule | None = None
+    held: Held | None = None
     quote: Quote | None = None
     zone: str | None = None
+    limit: int | None = None
+    """Most units a grant may have so that it does not run over a change of the rate; None: as many as may be."""
     denied: Reason = Reason.NONE
     why: str = ""
     """A sentence on why it is denied."""
@@ -41,21 +44,13 @@ class Quoter:
         self, catalogue: Catalogue, subscriber: Subscriber, event: ChargingEvent, kind: ServiceKind | None = None
     ) -> None:
         """``kind`` is what the session is about, for a request that does not say."""
-        plan = catalogue.find(subscriber.plan)
-        self.catalogue = catalogue
-        self.plan = plan if plan is not None and plan.currency == subscriber.currency else None
+        self.matcher = Matcher(catalogue, subscriber.plan, subscriber.currency, event.service, event.door, event.at)
         self.subscriber = subscriber
         self.event = event
         self.kind = event.service.kind if event.service else kind
         self.known = catalogue.services.get(self.kind) if self.kind else None
-        self.zone, self.number = self._zone(event.service)
-
-    def _zone(self, service: Service | None) -> tuple[str | None, str]:
-        if service is None or service.kind is ServiceKind.DATA:
-            return None, ""
-        other = service.calling if service.incoming else service.called
-        number = normalise(other, self.plan.country if self.plan else "")
-        return (self.catalogue.destinations.zone(number) if number else None), number
+        self.number = self.matcher.number
+        self.zone = self.matcher.usage.zone
 
     def quote(self, item: RequestItem) -> Quoted:
         """The conditions of one item."""
@@ -64,29 +59,40 @@ class Quoter:
         service = self.event.service
         if service is None or self._too_little_known(service):
             return self._held(item)
-        rule = None
-        if self.plan is not None:
-            rule = self.plan.rule(
-                Usage(
-                    kind=service.kind,
-                    rating_group=item.rating_group,
-                    service_id=item.service_id,
-                    zone=self.zone,
-                    incoming=service.incoming,
-                )
-            )
-        if rule is None:
+        held = self.matcher.find(item.rating_group, item.service_id)
+        if held is None:
             return self._unrateable(item, service)
-        rate = rule.rate
-        quoted = Quoted(
-            item=item, unit=rate.service.unit, service=rate.service, rule=rule, quote=rate.quote, zone=self.zone
-        )
+        rate = held.match.rate
+        quoted = self._timed(
+            Quoted(
+                item=item, unit=rate.service.unit, service=rate.service, held=held, zone=self.zone,
+                quote=rate.quote if held.offers == rate.quote.offers else replace(rate.quote, offers=held.offers),
+            )
+        )  # fmt: skip
         if item.wanted and item.unit not in (None, quoted.unit):
-            why = f"{rule.rate.name} is not priced per {item.unit}"
-            return _denied(quoted, Reason.UNRATEABLE, why)
+            return _denied(quoted, Reason.UNRATEABLE, f"{rate.name} is not priced per {item.unit}")
         if self.subscriber.status is not Status.ACTIVE:
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
         return quoted
+
+    def _timed(self, quoted: Quoted) -> Quoted:
+        """Where the rate changes before a grant would end: the grant ends at the change, by its validity too."""
+        service, held, item = quoted.service, quoted.held, quoted.item
+        if service is None or held is None or quoted.quote is None or self.event.phase is Phase.EVENT:
+            return quoted
+        longest = max(service.validity, service.most if service.unit is Unit.SECONDS else 0)
+        change = self.matcher.changes_at(
+            held, item.rating_group, item.service_id, max(self.event.at, self.event.now) + longest * 1000
+        )
+        if change is None:
+            return quoted
+        left = max(1, (change - self.event.now) // 1000)
+        packed = terms.encode(replace(service, validity=min(left, service.validity)))
+        return replace(
+            quoted,
+            quote=replace(quoted.quote, terms=packed),
+            limit=left if service.unit is Unit.SECONDS else None,
+        )
 
     def _too_little_known(self, service: Service) -> bool:
         """A report in mid-session that does not repeat whom the call goes to: the session's conditions hold."""
@@ -108,9 +114,9 @@ class Quoter:
         name = self.subscriber.plan
         if self.subscriber.status is not Status.ACTIVE:
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
-        if self.plan is None:
+        if self.matcher.plan is None:
             return _denied(quoted, Reason.UNRATEABLE, f"no plan {name!r} in {self.subscriber.currency}")
-        if not self.plan.rules.get(service.kind):
+        if not self.matcher.plan.rules.get(service.kind):
             return _denied(quoted, Reason.BARRED, f"plan {name} does not include {service.kind}")
         whom = f" {'from' if service.incoming else 'to'} {self.number!r}" if self.number else ""
         return _denied(quoted, Reason.UNRATEABLE, f"plan {name} has no rate for {service.kind}{whom}")
@@ -142,9 +148,10 @@ def wanted(quoted: Quoted, phase: Phase) -> int:
         return max(0, asked or 0)
     if service is None:
         return max(0, asked or 0)
-    if asked is None or asked <= 0:
-        return service.quota
-    return asked if phase is Phase.EVENT else min(asked, service.most)
+    size = service.quota if asked is None or asked <= 0 else asked
+    if phase is Phase.EVENT:
+        return size
+    return min(size, service.most, size if quoted.limit is None else quoted.limit)
 
 
 def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> Use:
@@ -164,7 +171,7 @@ def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observ
         used=_capped(used, unit, event, settings, observer),
         total=None if total is None else _capped(total, unit, event, settings, observer),
         wanted=size,
-        least=size if event.phase is Phase.EVENT else _least(quoted),
+        least=size if event.phase is Phase.EVENT else min(_least(quoted), max(1, size)),
         quote=quoted.quote,
         denied=quoted.denied.value or None,
     )

@@ -5,7 +5,10 @@ a fraction of micro-units, reduced by its greatest common divisor and rounded on
 """
 
 from enum import StrEnum
+from fractions import Fraction
 from math import gcd
+
+from msgspec.structs import replace
 
 from balances.ledger import Record
 from balances.money import LIMIT
@@ -46,6 +49,28 @@ class Tariff(Record, frozen=True, kw_only=True):
     free: int = 0
     """Units at the session's start that cost nothing (the set-up fee is due all the same)."""
     rounding: Rounding = Rounding.HALF_UP
+    minimum: int = 0
+    """What any use costs at least, set-up fee included."""
+
+
+def scaled(tariff: Tariff, factor: Fraction) -> Tariff:
+    """The tariff times a factor: a surcharge, a discount, another currency. Fees are rounded as the tariff says."""
+    tiers = [
+        Tier(amount=tier.amount * factor.numerator, per=tier.per * factor.denominator, upto=tier.upto)
+        for tier in tariff.tiers
+    ]
+    return replace(
+        tariff,
+        tiers=tuple(tiers),
+        setup=rounded(tariff.setup * factor, tariff.rounding),
+        minimum=rounded(tariff.minimum * factor, tariff.rounding),
+    )
+
+
+def rounded(amount: Fraction, rounding: Rounding) -> int:
+    """A whole number of micro-units."""
+    bias = {Rounding.DOWN: 0, Rounding.HALF_UP: amount.denominator // 2, Rounding.UP: amount.denominator - 1}[rounding]
+    return (amount.numerator + bias) // amount.denominator
 
 
 def price(tariff: Tariff, largest: int) -> Price:
@@ -74,9 +99,37 @@ def price(tariff: Tariff, largest: int) -> Price:
             raise RatingError(f"tier {number} is {end - start} units long, no multiple of the block of {tariff.block}")
         steps.append(_step(tier, end, tariff.block, tariff.rounding))
         start = end or start
+    if tariff.minimum > tariff.setup:
+        steps = _at_least(steps, tariff.minimum - tariff.setup, largest)
     result = Price(tariff.setup, tuple(steps))
     _check_range(result, largest)
     return result
+
+
+def _at_least(steps: list[Step], least: int, largest: int) -> list[Step]:
+    """Steps that cost ``least`` from the first unit on, until the use itself costs more; from there as before.
+
+    One step holds all that ``least`` pays for, the block after it costs what is missing, and the tier goes on afresh.
+    """
+    start = spent = 0
+    for number, step in enumerate(steps):
+        length = None if step.upto is None else (step.upto - start) // step.block
+        covered = None if not step.amount else max(0, ((least - spent + 1) * step.per - 1 - step.bias) // step.amount)
+        if covered is None or (length is not None and covered >= length):
+            if length is None:
+                break
+            spent += (length * step.amount + step.bias) // step.per
+            start += length * step.block
+            continue
+        paid = start + covered * step.block
+        due = spent + ((covered + 1) * step.amount + step.bias) // step.per - least
+        rest = [Step(paid, paid, least), Step(paid + step.block, step.block, due)] if paid else []
+        if not rest:
+            return steps
+        if step.upto is None or step.upto > paid + step.block:
+            rest.append(step)
+        return [*rest, *steps[number + 1 :]]
+    return [Step(None, largest, least)]
 
 
 def _first_block(steps: list[Step], tariff: Tariff, tier: Tier, start: int, end: int | None) -> int:

@@ -3,16 +3,11 @@
 from charging.catalogue.load import load, parse
 from charging.catalogue.model import (
     Catalogue,
-    CatalogueError,
     Counter,
     Offer,
-    Plan,
-    Problem,
-    Rate,
-    Rule,
-    ServiceTerms,
-    Source,
 )
+from charging.catalogue.plan import Plan, Rate, Rule, ServiceTerms
+from charging.catalogue.source import CatalogueError, Problem, Source
 
 __all__ = [
     "Catalogue",

@@ -4,9 +4,10 @@ import re
 from itertools import pairwise
 
 from charging.catalogue import quantities
-from charging.catalogue.model import Counter, Offer, Source, Threshold
+from charging.catalogue.model import Counter, Offer, Threshold
 from charging.catalogue.quantities import QuantityError
 from charging.catalogue.schema import CounterText, ThresholdText
+from charging.catalogue.source import Source
 
 _PERCENT = "per cent"
 _SHARE = re.compile(r"([0-9]{1,3}) ?%")

@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from charging.catalogue import check, positions
-from charging.catalogue.check import Entry
-from charging.catalogue.model import Catalogue, CatalogueError, Problem, Source
-from charging.catalogue.schema import SECTIONS, Written
+from charging.catalogue.decks import PORTABILITY
+from charging.catalogue.entries import Entry
+from charging.catalogue.model import Catalogue
+from charging.catalogue.schema import SECTIONS, RuleText, TierText
+from charging.catalogue.source import CatalogueError, Problem, Source
 
 SAMPLE = Path(__file__).parent.parent / "sample"
 """The catalogue that comes with the package."""
@@ -27,19 +29,25 @@ _STEP = re.compile(r"\.([A-Za-z_]+)|\[([0-9]+)\]")
 def load(place: str | Path) -> Catalogue:
     """Load a file or a folder of files (``"sample"``: the package's own); raises CatalogueError, OSError."""
     path = SAMPLE if str(place) == "sample" else Path(place)
-    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-    return parse({file.name: file.read_bytes() for file in files})
+    if not path.is_dir():
+        return parse({path.name: path.read_bytes()})
+    files = [*path.glob("*.toml"), *path.glob("decks/*.csv"), *path.glob(PORTABILITY)]
+    return parse({file.relative_to(path).as_posix(): file.read_bytes() for file in sorted(files)})
 
 
 def parse(files: Mapping[str, bytes]) -> Catalogue:
     """The catalogue that these files (by name) make together; raises CatalogueError with every problem found."""
     problems: list[Problem] = []
     entries: dict[str, dict[str, Entry]] = {section: {} for section in SECTIONS}
+    tables: dict[str, str] = {}
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(name.encode() + b"\0" + content + b"\0")
         try:
             text = content.decode()
+            if name.endswith(".csv"):
+                tables[name] = text
+                continue
             document = tomllib.loads(text)
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             line = re.search(r"at line (\d+)", str(error))
@@ -51,7 +59,7 @@ def parse(files: Mapping[str, bytes]) -> Catalogue:
         problems.append(Problem(source=nowhere, message="the catalogue is empty", hint="write at least one plan"))
     if problems:
         raise CatalogueError(tuple(problems))
-    return check.build(entries, digest.hexdigest()[:12])
+    return check.build(entries, tables, digest.hexdigest()[:12])
 
 
 def _collect(
@@ -80,9 +88,10 @@ def _collect(
                 other = entries[section][name].source()
                 problems.append(Problem(source=entry.source(), message=f"{name!r} stands at {other} already"))
                 continue
-            shape = SECTIONS[section] or tuple[str, ...]
             try:
-                entries[section][name] = Entry(file=file, lines=entry_lines, written=msgspec.convert(table, shape))
+                entries[section][name] = Entry(
+                    file=file, lines=entry_lines, written=msgspec.convert(table, SECTIONS[section])
+                )
             except msgspec.ValidationError as error:
                 problems.append(_misshapen(error, entry, SECTIONS[section]))
 
@@ -91,14 +100,14 @@ def _first(lines: dict[positions.Path, int], section: str) -> int:
     return min((line for path, line in lines.items() if path[0] == section), default=1)
 
 
-def _misshapen(error: msgspec.ValidationError, entry: Entry, shape: type[Written] | None) -> Problem:
+def _misshapen(error: msgspec.ValidationError, entry: Entry, shape: Any) -> Problem:
     match = _AT.fullmatch(str(error))
     message, where = (match[1], match[2] or "") if match else (str(error), "")
     path: positions.Path = tuple(key or int(number) for key, number in _STEP.findall(where))
     unknown = _UNKNOWN.fullmatch(message)
     if not unknown:
         return Problem(source=entry.source(*path), message=message)
-    known = list(shape.__struct_fields__) if shape and not path else _WORDS
+    known = shape.__struct_encode_fields__ if hasattr(shape, "__struct_fields__") and not path else _WORDS
     return Problem(
         source=entry.source(*path, unknown[1]),
         message=f"unknown key {unknown[1]!r}",
@@ -106,7 +115,9 @@ def _misshapen(error: msgspec.ValidationError, entry: Entry, shape: type[Written
     )
 
 
-_WORDS = ["price", "upto", "rate", "rating_group", "service_id", "to", "action", "redirect", "filters"]
+_WORDS = sorted(
+    {*RuleText.__struct_encode_fields__, *TierText.__struct_encode_fields__, "action", "filters", "redirect"}
+)
 """The keys of the tables inside tables."""
 
 

@@ -1,133 +1,20 @@
 """The catalogue as the engine uses it: everything resolved, checked and immutable."""
 
 from collections.abc import Mapping
+from zoneinfo import ZoneInfo
 
-from balances.ledger import Empty, Lapse, Quote, Record, Unit
-from charging.event import FinalUnits, ServiceKind
+from balances.ledger import Record, Unit
+from charging.catalogue import times
+from charging.catalogue.places import Places, apn_name
+from charging.catalogue.plan import Plan, ServiceTerms
+from charging.catalogue.prefixes import Prefixes
+from charging.catalogue.selectors import Selectors, Usage
+from charging.catalogue.source import Source
+from charging.event import Service, ServiceKind
 from charging.numbering import normalise
 
 EMERGENCY_URN = "urn:service:sos"
 """Prefix of the emergency service URNs (RFC 5031 section 4.2)."""
-
-
-class Source(Record, frozen=True, kw_only=True):
-    """Where in the catalogue's files something is said."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-class Problem(Record, frozen=True, kw_only=True):
-    """What is wrong with a catalogue, where, and what would help."""
-
-    source: Source
-    message: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.message}" + (f" ({self.hint})" if self.hint else "")
-
-
-class CatalogueError(Exception):
-    """The catalogue cannot be used; ``problems`` says all that was found."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
-
-
-class ServiceTerms(Record, frozen=True, kw_only=True):
-    """How a kind of service is granted. Times in seconds, quotas in ``unit``."""
-
-    kind: ServiceKind
-    unit: Unit
-    quota: int
-    """Granted when the client leaves the size to us."""
-    least: int
-    """A grant below this is no use to the client, hence refused."""
-    most: int
-    """No grant is larger."""
-    validity: int
-    retry: int
-    """Validity of an answer that grants nothing and redirects or restricts."""
-    threshold_percent: int
-    threshold_units: int
-    holding: int
-    final: FinalUnits
-    empty: Empty
-    lapse: Lapse
-
-
-class Rate(Record, frozen=True, kw_only=True):
-    """A price for a service, and the offers whose buckets pay before money does."""
-
-    name: str
-    service: ServiceTerms
-    currency: str
-    """Empty: whichever the plan has."""
-    quote: Quote
-    """What the ledger is told: the price, the offers that pay first, and the terms of the answer."""
-    source: Source
-
-
-class Usage(Record, frozen=True, kw_only=True):
-    """What is known of a use when its rate is looked for."""
-
-    kind: ServiceKind
-    rating_group: int | None = None
-    service_id: int | None = None
-    zone: str | None = None
-    incoming: bool = False
-
-
-class Rule(Record, frozen=True, kw_only=True):
-    """One line of a plan: all that it names must fit, what it does not name may be anything."""
-
-    rate: Rate
-    source: Source
-    rating_group: int | None = None
-    service_id: int | None = None
-    to: str | None = None
-    """Zone of the other party."""
-    incoming: bool = False
-
-    def fits(self, use: "Usage") -> bool:
-        return (
-            (self.rating_group is None or self.rating_group == use.rating_group)
-            and (self.service_id is None or self.service_id == use.service_id)
-            and (self.to is None or self.to == use.zone)
-            and self.incoming == use.incoming
-        )
-
-    def covers(self, other: "Rule") -> bool:
-        """Does nothing reach ``other`` where this rule stands before it?"""
-        return (
-            self.rating_group in (None, other.rating_group)
-            and self.service_id in (None, other.service_id)
-            and self.to in (None, other.to)
-            and self.incoming == other.incoming
-        )
-
-
-class Plan(Record, frozen=True, kw_only=True):
-    """What a subscriber may use and at which rates: for each kind of service, the first rule that fits."""
-
-    name: str
-    currency: str
-    country: str
-    """Country code (E.164) that national numbers belong to."""
-    rules: Mapping[ServiceKind, tuple[Rule, ...]]
-    source: Source
-
-    def rule(self, use: Usage) -> Rule | None:
-        """The rule that decides; None: the plan has no price for it."""
-        for rule in self.rules.get(use.kind, ()):
-            if rule.fits(use):
-                return rule
-        return None
 
 
 class Offer(Record, frozen=True, kw_only=True):
@@ -137,13 +24,25 @@ class Offer(Record, frozen=True, kw_only=True):
     unit: Unit
     amount: int
     validity: int
-    """Seconds from the gift on; 0: for ever."""
+    """Seconds from the gift on; 0: for ever, or until the end of a month or day."""
+    monthly: bool
+    """Until the calendar month of the gift ends."""
+    until: int | None
+    """When it ends at the latest, in milliseconds."""
+    zone: ZoneInfo
     priority: int
+    filters: Selectors
+    """For which uses it pays, of those whose rate it names."""
     source: Source
 
     def expires_at(self, now: int) -> int | None:
         """When a bucket given at ``now`` (milliseconds) ends."""
-        return now + self.validity * 1000 if self.validity else None
+        ends = [self.until] if self.until is not None else []
+        if self.validity:
+            ends.append(now + self.validity * 1000)
+        if self.monthly:
+            ends.append(times.next_month(now, self.zone))
+        return min(ends, default=None)
 
 
 class Threshold(Record, frozen=True, kw_only=True):
@@ -172,22 +71,6 @@ class Counter(Record, frozen=True, kw_only=True):
     source: Source
 
 
-class Destinations:
-    """Called numbers -> zones by longest prefix; what it costs to ask does not grow with the number of prefixes."""
-
-    def __init__(self, zones: Mapping[str, str]) -> None:
-        self._zones = dict(zones)
-        self._lengths = sorted({len(prefix) for prefix in self._zones}, reverse=True)
-
-    def zone(self, number: str) -> str | None:
-        """The zone of a number in E.164 digits; None: no prefix fits."""
-        for length in self._lengths:
-            found = self._zones.get(number[:length]) if length <= len(number) else None
-            if found is not None:
-                return found
-        return None
-
-
 class Catalogue:
     """All of it. ``version`` changes with the content of the files."""
 
@@ -198,29 +81,46 @@ class Catalogue:
         plans: Mapping[str, Plan],
         offers: Mapping[str, Offer],
         services: Mapping[ServiceKind, ServiceTerms],
-        destinations: Destinations,
-        emergency: frozenset[str],
-        counters: Mapping[str, Counter] | None = None,
+        places: Places,
+        counters: Mapping[str, Counter],
     ) -> None:
         self.version = version
         self.plans = plans
         self.offers = offers
         self.services = services
-        self.destinations = destinations
-        self.emergency = emergency
-        self.counters: Mapping[str, Counter] = counters or {}
+        self.places = places
+        self.counters = counters
+        self.filtered = frozenset(name for name, offer in offers.items() if offer.filters != Selectors())
+        """Offers that do not pay for every use of their rates."""
+
+    @property
+    def destinations(self) -> Prefixes[str]:
+        return self.places.destinations
 
     def __repr__(self) -> str:
         return f"<Catalogue {self.version}: {len(self.plans)} plans, {len(self.offers)} offers>"
 
-    def find(self, plan: str) -> Plan | None:
-        """The plan of that name."""
-        return self.plans.get(plan)
+    def find(self, plan: str, at: int | None = None) -> Plan | None:
+        """The plan of that name, as it is at a time (milliseconds); None: as it is without its replacements."""
+        found = self.plans.get(plan)
+        return found if found is None or at is None else found.at(at)
 
     def offer(self, name: str) -> Offer | None:
         """The offer of that name."""
         return self.offers.get(name)
 
+    def paying(self, offers: tuple[str, ...], use: Usage) -> tuple[str, ...]:
+        """Those of a rate's offers that pay for this use."""
+        if self.filtered.isdisjoint(offers):
+            return offers
+        return tuple([name for name in offers if name not in self.filtered or self.offers[name].filters.fits(use)])
+
     def is_emergency(self, dialled: str) -> bool:
         """Emergency calls are free and always allowed: the countries' numbers, and RFC 5031's service URNs."""
-        return dialled.lower().startswith(EMERGENCY_URN) or normalise(dialled) in self.emergency
+        return dialled.lower().startswith(EMERGENCY_URN) or normalise(dialled) in self.places.emergency
+
+    def is_emergency_use(self, service: Service) -> bool:
+        """Is it an outgoing emergency call, or data of an emergency APN?"""
+        if service.kind is ServiceKind.DATA:
+            return bool(self.places.emergency_apns) and apn_name(service.apn) in self.places.emergency_apns
+        return service.kind is ServiceKind.VOICE and not service.incoming and self.is_emergency(service.called)

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 
 from balances.ledger import Unit
 from balances.money import LIMIT, AmountError, parse_amount
@@ -86,6 +87,19 @@ def share(text: str) -> int | None:
     """``"20 %"`` as 20; None if the text is not a percentage."""
     match = _PERCENT.fullmatch(text.strip())
     return int(match[1]) if match else None
+
+
+def percent(text: str) -> Fraction:
+    """``"19 %"`` or ``"5.5 %"`` as a number of hundredths, exactly; raises QuantityError."""
+    match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,4})?)\s*%", text.strip(), re.ASCII)
+    if not match:
+        raise QuantityError(f"{text!r} is no percentage: write 10 % or 5.5 %")
+    return Fraction(match[1])
+
+
+def is_currency(text: str) -> bool:
+    """Does it look like an ISO 4217 code?"""
+    return len(text) == 3 and text.isascii() and text.isupper()
 
 
 def _amount(text: str) -> int:

@@ -3,9 +3,14 @@
 docs/tariffs.md explains each for the people who write them.
 """
 
-from typing import Literal
+from datetime import date
+from typing import Any, Literal
 
 import msgspec
+
+Words = str | tuple[str, ...]
+Numbers = int | tuple[int, ...]
+CallType = Literal["national", "international", "premium", "on-net", "off-net", "short", "wifi", "app"]
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,10 +18,28 @@ class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class CountryText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A country: its code, and the numbers that are emergency calls there."""
+    """A country: its code, the numbers and APNs that are emergency there, and its premium numbers (national form)."""
 
     code: str
     emergency: tuple[str, ...] = ()
+    emergency_apns: tuple[str, ...] = ()
+    premium: tuple[str, ...] = ()
+
+
+class NetworkText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network and its number ranges; ``own`` makes calls to it on-net."""
+
+    prefixes: tuple[str, ...] = ()
+    own: bool = False
+
+
+class TimeText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named time, in the time zone of the plan that uses it."""
+
+    days: Words = ()
+    hours: Words = ()
+    since: date | None = None
+    until: date | None = None
 
 
 class FinalText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,19 +81,50 @@ class RateText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tiers: tuple[TierText, ...] = ()
     blocks: str = "1"
     setup: str = ""
+    minimum: str = ""
     free: str = ""
-    rounding: Literal["up", "half-up", "down"] = "half-up"
+    rounding: Literal["up", "half-up", "down", ""] = ""
     quota: str = ""
 
 
-class RuleText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of a plan: what must fit, and the rate that then holds."""
+class DeckText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rate deck: what holds for all lines of ``decks/<name>.csv``."""
 
-    rate: str
-    rating_group: int | None = None
-    service_id: int | None = None
-    to: str | None = None
+    service: str
+    currency: str
+    per: str = ""
+    blocks: str = "1"
+    setup: str = ""
+    rounding: Literal["up", "half-up", "down", ""] = ""
+
+
+class SelectorText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a use must be like. Each takes one value or a list of which one must do."""
+
+    rating_group: Numbers = ()
+    service_id: Numbers = ()
+    to: Words = ()
+    caller: Words = msgspec.field(name="from", default=())
+    visited: Words = ()
+    location: Words = ()
+    context: Words = ()
+    apn: Words = ()
+    rat: Words = ()
+    qos: Numbers = ()
+    origin: Words = ()
+    door: Words = ()
+    call: CallType | tuple[CallType, ...] = ()
+    when: Words = ()
+
+
+class RuleText(SelectorText, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a plan: what must fit, and the rate or deck that then holds."""
+
+    rate: str = ""
+    deck: str = ""
     incoming: bool = False
+    surcharge: str = ""
+    discount: str = ""
 
 
 class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +132,12 @@ class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     currency: str
     country: str = ""
+    timezone: str = "UTC"
+    holidays: str = ""
+    rounding: Literal["up", "half-up", "down"] = "half-up"
+    tax: str = ""
+    replaces: str = ""
+    since: date | None = None
     data: tuple[RuleText, ...] = ()
     voice: tuple[RuleText, ...] = ()
     sms: tuple[RuleText, ...] = ()
@@ -85,12 +145,14 @@ class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     other: tuple[RuleText, ...] = ()
 
 
-class OfferText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OfferText(SelectorText, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A bundle."""
 
     pays: tuple[str, ...]
     amount: str
     validity: str = ""
+    until: date | None = None
+    timezone: str = "UTC"
     priority: int = 100
 
 
@@ -111,13 +173,20 @@ class CounterText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True
     without: str = ""
 
 
-SECTIONS: dict[str, type[Written] | None] = {
+SECTIONS: dict[str, Any] = {
     "countries": CountryText,
-    "destinations": None,
+    "destinations": tuple[str, ...],
+    "roaming": tuple[str, ...],
+    "locations": tuple[str, ...],
+    "networks": NetworkText,
+    "times": TimeText,
+    "holidays": tuple[date, ...],
+    "conversions": dict[str, str],
     "services": ServiceText,
     "rates": RateText,
+    "decks": DeckText,
     "plans": PlanText,
     "offers": OfferText,
     "counters": CounterText,
 }
-"""The tables of a catalogue; a destination is a plain list of prefixes."""
+"""The tables of a catalogue and the shape of what stands in each."""

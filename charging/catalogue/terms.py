@@ -9,7 +9,7 @@ from zlib import crc32
 import msgspec
 
 from balances.ledger import Unit
-from charging.catalogue.model import ServiceTerms
+from charging.catalogue.plan import ServiceTerms
 from charging.event import FinalAction, FinalUnits
 
 

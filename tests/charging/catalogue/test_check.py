@@ -8,7 +8,7 @@ from balances.ledger import Unit
 from balances.price import Step
 from charging.catalogue import CatalogueError, load, parse
 from charging.catalogue.load import SAMPLE
-from charging.catalogue.model import Usage
+from charging.catalogue.selectors import Usage
 from charging.event import ServiceKind
 
 TEXT = (SAMPLE / "catalogue.toml").read_text()
@@ -120,7 +120,7 @@ def test_several_files_are_one_catalogue() -> None:
     plan = catalogue.find("prepaid-basic")
     assert plan is not None
     assert str(plan.source) == "b.toml:1"
-    rule = plan.rule(Usage(kind=ServiceKind.DATA, rating_group=10))
+    rule = plan.match(Usage(kind=ServiceKind.DATA, rating_group=10))
     assert rule is not None
     assert rule.rate.source.file == "a.toml"
     with pytest.raises(CatalogueError, match=r"b.toml:1: 'prepaid-basic' stands at a.toml:\d+ already"):
@@ -150,7 +150,7 @@ def test_the_sample_says_what_was_promised() -> None:
     plan = catalogue.find("prepaid-basic")
     assert plan is not None
     assert (plan.currency, plan.country) == ("EUR", "49")
-    groups = {group: plan.rule(Usage(kind=ServiceKind.DATA, rating_group=group)) for group in (10, 20, 99, 7, None)}
+    groups = {group: plan.match(Usage(kind=ServiceKind.DATA, rating_group=group)) for group in (10, 20, 99, 7, None)}
     prices = {group: rule.rate.quote.price for group, rule in groups.items() if rule}
     assert prices[10] == prices[7] == prices[None]
     assert prices[10].steps == (Step(None, 100_000, 1_000),)
@@ -178,7 +178,7 @@ def test_sixty_one_blocks_and_fees_are_written_as_people_say_them() -> None:
     plan = '\n[plans.p]\ncurrency = "EUR"\nvoice = [{ rate = "x" }]\n'
     found = parse({"c.toml": (TEXT + rate + plan).encode()}).find("p")
     assert found is not None
-    rule = found.rule(Usage(kind=ServiceKind.VOICE))
+    rule = found.match(Usage(kind=ServiceKind.VOICE))
     assert rule is not None
     price = rule.rate.quote.price
     assert (price.setup, [(step.upto, step.block, step.amount) for step in price.steps]) == (

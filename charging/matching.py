@@ -1,0 +1,100 @@
+"""Which line of a plan holds for a use, who pays first, and until when that stays so. Pure."""
+
+from msgspec.structs import replace
+
+from balances.ledger import Record
+from charging.catalogue.model import Catalogue
+from charging.catalogue.places import apn_name
+from charging.catalogue.plan import Match, Plan
+from charging.catalogue.selectors import Usage
+from charging.event import Service, ServiceKind
+from charging.numbering import normalise
+
+
+class Held(Record, frozen=True, kw_only=True):
+    """The rate that holds, the offers that pay before money does, and the plan it is by."""
+
+    plan: Plan
+    match: Match
+    offers: tuple[str, ...]
+
+
+class Matcher:
+    """Matches the uses of one request by one subscriber's plan."""
+
+    def __init__(
+        self, catalogue: Catalogue, name: str, currency: str, service: Service | None, door: str, at: int
+    ) -> None:
+        self.catalogue = catalogue
+        self.root = catalogue.find(name)
+        self.currency = currency
+        self.at = at
+        self.plan = self._plan(at)
+        self.number = ""
+        self.usage = self._usage(service, door) if service is not None else Usage(kind=ServiceKind.OTHER)
+
+    def _plan(self, at: int) -> Plan | None:
+        plan = self.root.at(at) if self.root is not None else None
+        return plan if plan is not None and self.currency in plan.currencies else None
+
+    def _usage(self, service: Service, door: str) -> Usage:
+        """All that is known of the use, but for the rating group and service identifier of an item."""
+        places, plan = self.catalogue.places, self.plan
+        country = plan.country if plan else ""
+        calling = normalise(service.calling, country) if service.calling else ""
+        if service.kind is not ServiceKind.DATA:
+            self.number = calling if service.incoming else normalise(service.called, country)
+        number = self.number
+        return Usage(
+            kind=service.kind,
+            zone=places.destinations.zone(number) if number else None,
+            caller=places.destinations.zone(calling) if calling else None,
+            incoming=service.incoming,
+            visited=places.roaming.zone(service.visited) if service.visited else None,
+            location=places.locations.zone(service.location) if service.location else None,
+            context=service.context,
+            apn=apn_name(service.apn),
+            rat=service.rat,
+            qos=service.qos,
+            origin=service.origin,
+            door=door,
+            call=places.call_types(service, number, country) if number else _NONE,
+            when=plan.clock.segment(self.at).holding if plan else _NONE,
+            number=number,
+            at=self.at,
+        )
+
+    def find(self, rating_group: int | None, service_id: int | None) -> Held | None:
+        """What holds for an item; None: the plan has no price for it."""
+        return self._held(self._of(rating_group, service_id), self.plan)
+
+    def changes_at(self, held: Held, rating_group: int | None, service_id: int | None, horizon: int) -> int | None:
+        """When another price or other offers will hold, if that is before ``horizon`` (both in milliseconds)."""
+        if not held.plan.timed and not (self.root and self.root.successors):
+            return None
+        use, at, plan = self._of(rating_group, service_id), self.at, held.plan
+        while True:
+            at = plan.next_change(at)
+            if self.root is not None:
+                at = min([at, *(since for since, _ in self.root.successors if since > self.at)])
+            if at >= horizon:
+                return None
+            then = self._plan(at)
+            if then is None:
+                return at
+            later = self._held(replace(use, at=at, when=then.clock.segment(at).holding), then)
+            if later is None or later.match.rate.quote != held.match.rate.quote or later.offers != held.offers:
+                return at
+            plan = then
+
+    def _of(self, rating_group: int | None, service_id: int | None) -> Usage:
+        return replace(self.usage, rating_group=rating_group, service_id=service_id)
+
+    def _held(self, use: Usage, plan: Plan | None) -> Held | None:
+        match = plan.match(use, self.currency) if plan is not None else None
+        if plan is None or match is None:
+            return None
+        return Held(plan=plan, match=match, offers=self.catalogue.paying(match.rate.quote.offers, use))
+
+
+_NONE: frozenset[str] = frozenset()
