@@ -48,7 +48,7 @@ async def test_a_group_cut_short(wire: Any) -> None:
     assert result(answer) == 5014
     failed = answer.raw(avps.FAILED_AVP)[0][8:]
     assert failed[:4] == (456).to_bytes(4, "big")  # the way down to the culprit
-    assert failed[8:16] == inside[:8]
+    assert failed[8:12] == inside[:4]
 
 
 async def test_groups_in_groups_fifty_deep(wire: Any) -> None:
