@@ -25,11 +25,14 @@ from ocs.sy.subscription import Subscription, notification, pack, unpack
 
 log = logging.getLogger(__name__)
 
-LEASE: Final = 30_000
+LEASE: Final = 15_000
 """Milliseconds for which a process that took a watch in hand may be silent before another one takes it."""
 
 PATIENCE: Final = 2_000
-"""Milliseconds for which a watch that this process can do nothing about is left to others, before it is put off."""
+"""Milliseconds for which a watch whose owner this process has no way to is left to others, before it is put off."""
+
+AWAY: Final = 6
+"""So many times longer than a failed report waits one whose receiver nobody has a way to."""
 
 MOST_IN_HAND: Final = 500
 
@@ -87,17 +90,19 @@ class Reporter:
     async def round(self) -> None:
         """Take in hand what is due and can be told from here."""
         now = self._clock()
+        away: list[Due] = []
         for due in await self._watches.due(now):
             if due.watch.id in self._in_hand:
                 continue
             subscription = unpack(due.watch.context)
             if self._sender.distance(subscription.host, subscription.realm, SY_APPLICATION) is None:
                 if now - due.since > PATIENCE:
-                    await self._watches.put_off(due, now + self._retry)
+                    away.append(due)
             elif len(self._in_hand) < MOST_IN_HAND:
                 task = asyncio.create_task(self._look(due), name=f"spending report {due.watch.id}")
                 self._in_hand[due.watch.id] = task
                 task.add_done_callback(lambda _, id=due.watch.id: self._in_hand.pop(id, None))  # type: ignore[misc]
+        await asyncio.gather(*[self._watches.put_off(due, now + AWAY * self._retry) for due in away])
 
     async def _look(self, due: Due) -> None:
         try:

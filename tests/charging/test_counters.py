@@ -1,5 +1,7 @@
 """Policy counters: statuses by hand from buckets and money."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from charging.catalogue import Catalogue, CatalogueError, load, parse
 from charging.catalogue.load import SAMPLE
 from charging.counters import statuses
 
+PAGE = (Path(__file__).parents[2] / "docs" / "sy.md").read_text()
 NOW = 1_700_000_000_000
 GB = 1_000_000_000
 EURO = 1_000_000
@@ -148,3 +151,15 @@ def test_a_counter_without_thresholds_is_a_mistake() -> None:
     text = TEXT[:start] + '[counters.money-low]\nstatus = "enough"\nthresholds = []\n'
     with pytest.raises(CatalogueError, match="has nothing to tell"):
         parse({"c.toml": text.encode()})
+
+
+def test_the_counters_of_the_page() -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    counters = parse({"c.toml": TEXT.encode(), "page.toml": text.encode()}).counters
+    assert statuses(counters, account(Counters(credited=EURO)), NOW) == {
+        "data-80-percent": "none",
+        "money-low": "low",
+        "data-volume": "no-bundle",
+        "credit": "low",
+    }
+    assert statuses(counters, account(Counters(), bucket(900_000_000)), NOW)["data-volume"] == "nearly-used-up"
