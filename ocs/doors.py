@@ -92,7 +92,7 @@ class Doors:
         if self._sy is not None:
             self._sy.start(self.diameter)
         await self.diameter.start(sockets.diameter, sockets.diameter_tls)
-        await self.sip.start(sockets.sip_udp, sockets.sip_tcp)
+        await self.sip.start(sockets.sip_udp, sockets.sip_tcp, sockets.sip_tls)
 
     def peers(self) -> tuple[PeerView, ...]:
         """Who is connected to the Diameter door, and which proxies the SIP door answers."""
@@ -109,7 +109,13 @@ class Doors:
             for peer in self.diameter.peers()
         )
         proxies = (
-            PeerView(name=proxy.name, door="sip", state="allowed", address=" ".join(proxy.networks))
+            PeerView(
+                name=proxy.name,
+                door="sip",
+                state="allowed",
+                address=" ".join(proxy.networks),
+                counters=self.sip.counters(proxy.name),
+            )
             for proxy in self.sip.settings.peers
         )
         return (*connected, *proxies)

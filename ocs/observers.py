@@ -148,9 +148,13 @@ class SipDoor(_Door):
     """The SIP door (``sip_credit.observer``)."""
 
     def __init__(self, metrics: Metrics) -> None:
-        super().__init__(metrics, "sip", frozenset({402, 403, 404, 480, 487}))
+        super().__init__(metrics, "sip", frozenset({401, 402, 403, 404, 480, 487}))
+
+    def received(self) -> None:
+        self._in_flight.inc()
 
     def request(self, type: str, status: int, seconds: float) -> None:
+        self._in_flight.dec()
         self._answered(type, status, seconds)
 
     def stranger(self) -> None:

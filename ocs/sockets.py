@@ -18,10 +18,11 @@ class DoorSockets:
     sip_udp: socket.socket
     sip_tcp: socket.socket
     diameter_tls: socket.socket | None = None
+    sip_tls: socket.socket | None = None
 
     def all(self) -> tuple[socket.socket, ...]:
-        always = self.diameter, self.sip_udp, self.sip_tcp
-        return always if self.diameter_tls is None else (*always, self.diameter_tls)
+        found = self.diameter, self.sip_udp, self.sip_tcp, self.diameter_tls, self.sip_tls
+        return tuple(one for one in found if one is not None)
 
     def close(self) -> None:
         for one in self.all():
@@ -36,10 +37,16 @@ class DoorSockets:
         return port_of(self.sip_udp)
 
     @classmethod
-    def of_descriptors(cls, descriptors: list[int]) -> "DoorSockets":
+    def of_descriptors(cls, descriptors: list[int], config: Config) -> "DoorSockets":
         """The sockets a worker inherits, in the order of ``all``."""
-        diameter, sip_udp, sip_tcp, *tls = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-        return cls(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp, diameter_tls=tls[0] if tls else None)
+        diameter, sip_udp, sip_tcp, *rest = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        return cls(
+            diameter=diameter,
+            sip_udp=sip_udp,
+            sip_tcp=sip_tcp,
+            diameter_tls=rest.pop(0) if config.diameter.tls.enabled else None,
+            sip_tls=rest.pop(0) if config.sip_credit.tls.enabled else None,
+        )
 
 
 def port_of(bound: socket.socket) -> int:
@@ -56,13 +63,17 @@ def bind_doors(config: Config, count: int) -> list[DoorSockets]:
     shared = count > 1
     sets: list[DoorSockets] = []
     diameter_port, sip_port = config.diameter.port, config.sip_credit.port
-    tls_port = config.diameter.tls.port
+    tls_port, sip_tls_port = config.diameter.tls.port, config.sip_credit.tls.port
     for _ in range(count):
         diameter = bind_tcp(config.diameter.host, diameter_port, shared=shared)
         sip_udp, sip_tcp = _bind_sip(config.sip_credit.host, sip_port, shared)
         tls = bind_tcp(config.diameter.host, tls_port, shared=shared) if config.diameter.tls.enabled else None
-        sets.append(DoorSockets(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp, diameter_tls=tls))
+        sip_tls = (
+            bind_tcp(config.sip_credit.host, sip_tls_port, shared=shared) if config.sip_credit.tls.enabled else None
+        )
+        sets.append(DoorSockets(diameter=diameter, sip_udp=sip_udp, sip_tcp=sip_tcp, diameter_tls=tls, sip_tls=sip_tls))
         tls_port = port_of(tls) if tls else tls_port
+        sip_tls_port = port_of(sip_tls) if sip_tls else sip_tls_port
         diameter_port, sip_port = port_of(diameter), port_of(sip_udp)
     return sets
 

@@ -167,7 +167,7 @@ async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event
     metrics = Metrics(ocs.__version__)
     charging = await Charging.open(task.config, task.target, metrics, f"ocs-worker-{task.number}")
     doors = Doors(task.config, charging, metrics)
-    await doors.start(DoorSockets.of_descriptors(task.sockets))
+    await doors.start(DoorSockets.of_descriptors(task.sockets, task.config))
     print("ready", flush=True)
 
     async def answer() -> None:

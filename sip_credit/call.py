@@ -49,6 +49,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """When the proxy ends the call; before the answer of the vault is known, what was asked for."""
     started_at: int | None = None
     ended: Ending = Ending.NONE
+    exact: bool = False
+    """``cap`` is what was granted; else, in a call read back from the vault, it may be more than that."""
 
     def pack(self) -> bytes:
         """The call as the context of its session in the vault."""

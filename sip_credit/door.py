@@ -6,6 +6,7 @@ meanwhile, is undone. The door awaits the engine and nothing else; sockets are `
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -14,7 +15,10 @@ import msgspec
 
 from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
 from sip_credit.call import Call, Calls, Ending, measure, unpack
+from sip_credit.digest import Digest, Verdict
+from sip_credit.limits import Load, Traffic
 from sip_credit.message import respond
+from sip_credit.messaging import answer_message, is_charged, read_message
 from sip_credit.observer import Observer, Orphan
 from sip_credit.policy import (
     ALLOW,
@@ -22,7 +26,10 @@ from sip_credit.policy import (
     Answer,
     Check,
     answer_check,
+    grant_headers,
+    item_of,
     read_check,
+    service_of,
     unavailable,
     undo_event,
 )
@@ -36,6 +43,8 @@ from sip_credit.report import (
     read_report,
     reopen_event,
     start_event,
+    supposed_call,
+    unremembered_event,
 )
 from sip_credit.settings import Peer, Settings
 from sip_credit.transaction import Hop, Transaction, TransactionLayer
@@ -116,6 +125,13 @@ class Door:
         self._turns = Turns()
         self._tasks: set[asyncio.Task[None]] = set()
         self._layer: TransactionLayer[Any]
+        self._digest = Digest(
+            settings.realm, secrets.token_bytes(32), settings.nonce_lifetime, lambda: secrets.token_hex(8)
+        )
+        self.traffic = {peer.name: Traffic(peer) for peer in settings.peers}
+        """What each peer has asked, by its name."""
+        self.own = frozenset(name.lower() for name in settings.own_names)
+        """``host`` or ``host:port`` of ourselves."""
         self.draining = False
 
     def attach(self, layer: TransactionLayer[Any]) -> None:
@@ -139,13 +155,20 @@ class Door:
 
     def take(self, transaction: Transaction[Any]) -> None:
         """Decide a new request, now or in a task of its own."""
+        peer: Peer = transaction.hop.peer
         method = transaction.request.method
+        self.traffic[peer.name].received()
+        self._observer.received()
+        if peer.digest and method not in ("CANCEL", "OPTIONS") and not self._proven(transaction):
+            return
         if method == "INVITE":
             self._take_check(transaction)
         elif method == "CANCEL":
             self._take_cancel(transaction)
         elif method == "OPTIONS":
-            self._answer(transaction, "options", self._alive(transaction.hop.peer))
+            self._answer(transaction, "options", self._alive(peer))
+        elif is_charged(transaction.request, peer):
+            self._take_message(transaction)
         elif method in REPORT_METHODS:
             self._take_report(transaction)
         else:
@@ -158,17 +181,33 @@ class Door:
         headers = (("Allow", ", ".join(ALLOW)), ("Accept", "application/sdp"), ("Supported", ""))
         return Answer(status=200, headers=headers)
 
-    def _overloaded(self) -> bool:
-        return len(self._tasks) >= self._settings.max_pending
+    def _overloaded(self, peer: Peer) -> bool:
+        """Is there too much to decide, of all peers or of this one?"""
+        full = len(self._tasks) >= self._settings.max_pending
+        return full or self.traffic[peer.name].carries() is not Load.FREE
+
+    def _refuses_new(self, peer: Peer) -> bool:
+        """Shall nothing new begin, for the time being?"""
+        now = asyncio.get_running_loop().time()
+        return self.draining or self._overloaded(peer) or self.traffic[peer.name].opens(now) is not Load.FREE
+
+    def _proven(self, transaction: Transaction[Any]) -> bool:
+        """Does the request prove the peer's password? If not it is challenged (section 22.4)."""
+        now = self._clock() // 1000
+        verdict = self._digest.judge(transaction.request, dict(transaction.hop.peer.digest), now)
+        if verdict is Verdict.GOOD:
+            return True
+        self._answer(transaction, "other", Answer(status=401, headers=self._digest.challenge(now, verdict)))
+        return False
 
     # ---- the credit check
 
     def _take_check(self, transaction: Transaction[Any]) -> None:
         peer: Peer = transaction.hop.peer
-        if self.draining or self._overloaded():
+        if self._refuses_new(peer):
             self._answer(transaction, "invite", unavailable("overload", peer.header_prefix, self._settings))
             return
-        check = read_check(transaction.request, peer, self._settings, self._clock())
+        check = read_check(transaction.request, peer, self._settings, self._clock(), self.own)
         if isinstance(check, Answer):
             self._answer(transaction, "invite", check)
             return
@@ -208,6 +247,23 @@ class Door:
         self._answer(transaction, "cancel", Answer(status=200))
         self._answer(invite, "invite", Answer(status=487))
 
+    # ---- messages
+
+    def _take_message(self, transaction: Transaction[Any]) -> None:
+        peer: Peer = transaction.hop.peer
+        event = read_message(transaction.request, peer, self._settings, self._clock())
+        if isinstance(event, Answer):
+            self._answer(transaction, "message", event)
+        elif self._refuses_new(peer):
+            self._answer(transaction, "message", unavailable("overload", peer.header_prefix, self._settings))
+        else:
+            work = self._message(transaction, event)
+            self._within(transaction, "message", self._settings.report_within_ms, work)
+
+    async def _message(self, transaction: Transaction[Any], event: ChargingEvent) -> None:
+        answer = answer_message(event, await self._ask(event), transaction.hop.peer, self._settings)
+        self._answer(transaction, "message", answer)
+
     # ---- reports
 
     def _take_report(self, transaction: Transaction[Any]) -> None:
@@ -215,7 +271,7 @@ class Door:
         report = read_report(transaction.request, peer, self._clock())
         if isinstance(report, Answer):
             self._answer(transaction, "other", report)
-        elif self._overloaded():
+        elif self._overloaded(peer):
             self._answer(transaction, report.kind, unavailable("overload", peer.header_prefix, self._settings))
         else:
             work = self._report(transaction, report)
@@ -241,7 +297,7 @@ class Door:
     async def _start(self, report: Report) -> Answer:
         call = await self._known(report)
         if call is None:
-            return Answer(status=481)
+            return await self._unremembered(report)
         if call.started_at is not None or call.ended:
             return Answer(status=200)
         call = msgspec.structs.replace(call, started_at=report.at - (report.duration_ms or 0))
@@ -252,13 +308,15 @@ class Door:
 
     async def _interim(self, report: Report) -> Answer:
         call = await self._known(report)
-        if call is None or call.ended:
+        if call is None:
+            return await self._unremembered(report)
+        if call.ended:
             return Answer(status=481)
         spent = measure(call, report.duration_ms, report.at, self._tolerance)
         if call.started_at is None:  # the start report was lost or is yet to come
             call = msgspec.structs.replace(call, started_at=report.at - spent.milliseconds)
         wanted = self._settings.slice if call.refreshes else self._settings.whole_grant
-        asked = msgspec.structs.replace(call, cap=spent.seconds + wanted)
+        asked = msgspec.structs.replace(call, cap=spent.seconds + wanted, exact=False)
         outcome = await self._ask(interim_event(report, asked, spent.seconds, wanted, self._settings))
         if outcome.result in (Result.UNKNOWN_SESSION, Result.SESSION_CLOSED):
             self._calls.drop(report.session)
@@ -269,10 +327,22 @@ class Door:
         self._calls.put(report.session, call)
         return answer
 
+    async def _unremembered(self, report: Report) -> Answer:
+        """A report of a call that neither we nor the vault remember: an emergency call's is confirmed all the same."""
+        outcome = await self._ask(unremembered_event(report, self._settings))
+        item = item_of(outcome)
+        if outcome.result is Result.OK and item is not None and report.kind is Kind.INTERIM:
+            headers = grant_headers(item, supposed_call(report, self._settings), report.peer.header_prefix)
+            return Answer(status=200, headers=headers)
+        return self._reported(report, outcome.result, Answer(status=481))
+
     async def _stop(self, report: Report) -> Answer:
         call = await self._known(report)
         spent = measure(call, report.duration_ms, report.at, self._tolerance)
-        outcome = await self._ask(close_event(report, ended(call, Kind.STOP), spent.seconds))
+        event = close_event(report, ended(call, Kind.STOP), spent.seconds)
+        if call is None:  # an emergency call is known by its number
+            event = msgspec.structs.replace(event, service=service_of(supposed_call(report, self._settings)))
+        outcome = await self._ask(event)
         self._calls.drop(report.session)
         if outcome.result is Result.OK and not outcome.replayed:
             self._watch(report, call, spent.difference, spent.seconds)
@@ -396,4 +466,5 @@ class Door:
         )
         self._layer.answer(transaction, response, now)
         self._observer.request(type, answer.status, now - transaction.began)
+        self.traffic[transaction.hop.peer.name].answered()
         return True

@@ -20,8 +20,12 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 class Observer(Protocol):
     """Each is called from the event loop and must return at once."""
 
+    def received(self) -> None:
+        """A new request came, which ``request`` will tell the answer of."""
+        ...
+
     def request(self, type: str, status: int, seconds: float) -> None:
-        """A request was answered. ``type`` is invite, start, interim, stop, release, options, cancel or other."""
+        """A request was answered. ``type``: invite, start, interim, stop, release, message, options, cancel, other."""
         ...
 
     def protocol_error(self, reason: str) -> None:
@@ -55,6 +59,9 @@ class Observer(Protocol):
 
 class SilentObserver:
     """Watches nothing."""
+
+    def received(self) -> None:
+        pass
 
     def request(self, type: str, status: int, seconds: float) -> None:
         pass

@@ -22,8 +22,10 @@ from charging.event import (
     ServiceKind,
     Unit,
 )
-from sip_credit.address import Address, Malformed, Uri, parse_address
+from sip_credit.address import Address, Malformed, Uri, parse_uri
 from sip_credit.call import Call, session_of
+from sip_credit.digest import read_credentials
+from sip_credit.forwarding import addresses, goes_round
 from sip_credit.message import Request
 from sip_credit.settings import Grants, Peer, Settings
 
@@ -70,27 +72,29 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     target: str
 
 
-def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Check | Answer:
-    """Understand an INVITE; an Answer if nobody needs to be asked. ``now`` in milliseconds since 1970."""
+def read_check(
+    request: Request, peer: Peer, settings: Settings, now: int, own: frozenset[str] = frozenset()
+) -> Check | Answer:
+    """Understand an INVITE; an Answer if nobody needs to be asked. ``now`` in milliseconds since 1970.
+
+    ``own``: ``host`` or ``host:port`` of ourselves; a call that would come back to us is refused.
+    """
     if request.to.tag:
         return Answer(status=481)  # no dialog ever begins here (section 12.2.2)
     target = request.target
-    called = clean(_subscriber(target, peer) if target.scheme in ("sip", "sips", "tel") else target.text)
+    called = clean(called_by(target, peer))
     if not 0 < len(called) <= LONGEST_NAME:
         return refusal(Result.UNRATEABLE, peer, settings)
-    caller = _caller(request, peer)
-    account = request.headers.get(peer.header_prefix + "Account")
-    identities = tuple(
-        identity
-        for identity in (*_account_identity(account), *_identities(caller, peer))
-        if len(identity.value) <= LONGEST_NAME
-    )
+    if goes_round(request):
+        return loop(peer)
+    caller = caller_of(request, peer)
+    identities = payers(request, caller, peer)
     refreshes = _refreshes(request, peer)
     wanted = settings.slice if refreshes else settings.whole_grant
     call = Call(
         call_id=clean(request.call_id)[:LONGEST_NAME],
         peer=peer.name,
-        caller=clean(_subscriber(caller.uri, peer)).removeprefix("+")[:LONGEST_NAME] if caller else "",
+        caller=clean(subscriber_of(caller.uri, peer)).removeprefix("+")[:LONGEST_NAME] if caller else "",
         called=called.removeprefix("+"),
         identities=tuple((identity.type.value, identity.value) for identity in identities),
         invited_at=now,
@@ -100,7 +104,7 @@ def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Ch
     event = ChargingEvent(
         session=session_of(request.call_id),
         operation=operation("invite", request.from_.tag, str(request.cseq.number)),
-        fingerprint=_fingerprint(request.uri, *(identity.value for identity in identities)),
+        fingerprint=fingerprint(request.uri, *(identity.value for identity in identities)),
         phase=Phase.OPEN,
         door=DOOR,
         at=now,
@@ -112,7 +116,8 @@ def read_check(request: Request, peer: Peer, settings: Settings, now: int) -> Ch
         lapse=Lapse.RELEASE,
         context=call.pack(),
     )
-    return Check(event=event, call=call, peer=peer, target=request.uri)
+    check = Check(event=event, call=call, peer=peer, target=request.uri)
+    return loop(peer) if leads_to(_contact(check, wanted), own) else check
 
 
 def answer_check(check: Check, outcome: Outcome, settings: Settings) -> tuple[Answer, Call | None]:
@@ -122,18 +127,34 @@ def answer_check(check: Check, outcome: Outcome, settings: Settings) -> tuple[An
     if outcome.result is not Result.OK or not granted or item is None:
         return refusal(refused_as(outcome), check.peer, settings), None
     session = check.event.session
-    call = msgspec.structs.replace(check.call, cap=granted)
-    contact = check.peer.contact
-    for field, value in (
-        ("{ruri}", check.target),
-        ("{b}", check.call.called),
-        ("{max}", str(granted)),
-        ("{sid}", session),
-    ):
-        contact = contact.replace(field, value)
+    call = msgspec.structs.replace(check.call, cap=granted, exact=True)
     prefix = check.peer.header_prefix
-    headers = (("Contact", f"<{contact}>"), (f"{prefix}Session", session))
+    headers = (("Contact", f"<{_contact(check, granted)}>"), (f"{prefix}Session", session))
     return Answer(status=302, headers=(*headers, *grant_headers(item, call, prefix))), call
+
+
+def _contact(check: Check, seconds: int) -> str:
+    """Where a 302 sends the proxy, by the peer's template."""
+    contact = check.peer.contact
+    fields = {"ruri": check.target, "b": check.call.called, "max": str(seconds), "sid": check.event.session}
+    for field, value in fields.items():
+        contact = contact.replace(f"{{{field}}}", value)
+    return contact
+
+
+def leads_to(contact: str, own: frozenset[str]) -> bool:
+    """Does the URI mean one of these ``host`` or ``host:port``?"""
+    try:
+        uri = parse_uri(contact)
+    except Malformed:
+        return False
+    port = uri.port or (5061 if uri.scheme == "sips" or uri.parameter("transport") == "tls" else 5060)
+    return bool(uri.host) and (uri.host in own or f"{uri.host}:{port}" in own)
+
+
+def loop(peer: Peer) -> Answer:
+    """482: the call would go round (RFC 3261 section 21.4.20)."""
+    return Answer(status=482, headers=((f"{peer.header_prefix}Reason", "loop"),))
 
 
 def grant_headers(item: ItemOutcome, call: Call, prefix: str) -> tuple[tuple[str, str], ...]:
@@ -211,7 +232,7 @@ def item_of(outcome: Outcome) -> ItemOutcome | None:
 
 def identities_of(request: Request, peer: Peer) -> tuple[Identity, ...]:
     """Who calls, as the headers the peer is trusted with say; best first."""
-    return _identities(_caller(request, peer), peer)
+    return payers(request, caller_of(request, peer), peer)
 
 
 def operation(*parts: str) -> str:
@@ -242,22 +263,49 @@ def _elements(request: Request, name: str) -> list[str]:
         return []
 
 
-def _caller(request: Request, peer: Peer) -> Address | None:
+def caller_of(request: Request, peer: Peer) -> Address | None:
     """The first SIP or tel URI in the headers that say who calls (RFC 3325 section 9.1)."""
     for name in peer.caller_headers:
-        for text in _elements(request, name):
-            try:
-                address = parse_address(text)
-            except Malformed:
-                continue
+        if name.lower() in ("authorization", "proxy-authorization"):
+            found = _authenticated(request, name)
+        else:
+            found = addresses(request, name)
+        for address in found:
             if address.uri.subscriber:
                 return address
     return None
 
 
-def _subscriber(uri: Uri, peer: Peer) -> str:
+def _authenticated(request: Request, name: str) -> list[Address]:
+    """The user whom the proxy has authenticated, as ``user@realm``, where it passes the credentials on."""
+    try:
+        said = read_credentials(request.headers.get(name))
+        user = said.get("username", "")
+        return [Address(uri=parse_uri(f"sip:{user}" if "@" in user else f"sip:{user}@{said.get('realm', '')}"))]
+    except Malformed:
+        return []
+
+
+def payers(request: Request, caller: Address | None, peer: Peer) -> tuple[Identity, ...]:
+    """Who is to pay, best first: the trunk's own account, the account the proxy names, whoever calls."""
+    accounts = (peer.account, request.headers.get(peer.header_prefix + "Account"))
+    named = (Identity(type=IdentityType.PRIVATE, value=clean(account)) for account in accounts if account)
+    found = tuple(named) if peer.account else (*named, *_identities(caller, peer))
+    return tuple(identity for identity in found if len(identity.value) <= LONGEST_NAME)
+
+
+def called_by(target: Uri, peer: Peer) -> str:
+    """Who is called, as the catalogue prices it."""
+    if target.scheme not in ("sip", "sips", "tel"):
+        return target.text
+    if not target.number and peer.on_net_number and target.host in peer.on_net:
+        return peer.on_net_number
+    return subscriber_of(target, peer)
+
+
+def subscriber_of(uri: Uri, peer: Peer) -> str:
     """The number as the peer's rules rewrite it, else the user part."""
-    if not uri.number:
+    if not uri.number or uri.number in peer.short_codes:
         return uri.subscriber
     fitting = [rule for rule in peer.rewrite if uri.number.startswith(rule[0])]
     beginning, meaning = max(fitting, key=lambda rule: len(rule[0]), default=("", ""))
@@ -270,18 +318,14 @@ def _identities(caller: Address | None, peer: Peer) -> tuple[Identity, ...]:
     uri = caller.uri
     found: list[Identity] = []
     if uri.number:
-        found.append(Identity(type=IdentityType.E164, value=_subscriber(uri, peer).removeprefix("+")))
+        found.append(Identity(type=IdentityType.E164, value=subscriber_of(uri, peer).removeprefix("+")))
     if uri.host:
         user = uri.user.partition(";")[0]
         found.append(Identity(type=IdentityType.SIP, value=clean(f"{user}@{uri.host}")))
     return tuple(found)
 
 
-def _account_identity(account: str) -> tuple[Identity, ...]:
-    return (Identity(type=IdentityType.PRIVATE, value=clean(account)),) if account else ()
-
-
-def _fingerprint(*parts: str) -> int:
+def fingerprint(*parts: str) -> int:
     """48 bits that differ if the content does."""
     text = "\0".join(parts).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big")

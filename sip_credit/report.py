@@ -20,6 +20,7 @@ from sip_credit.policy import (
     ITEM,
     LONGEST_NAME,
     Answer,
+    called_by,
     clean,
     grant_headers,
     identities_of,
@@ -59,6 +60,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     identities: tuple[Identity, ...]
     caller: str
     called: str
+    number: str
+    """Who was called, as the catalogue prices it."""
     peer: Peer
     at: int
 
@@ -97,6 +100,7 @@ def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
         identities=identities_of(request, peer),
         caller=clean(request.from_.uri.text)[:LONGEST_NAME],
         called=clean(request.to.uri.text)[:LONGEST_NAME],
+        number=clean(called_by(request.to.uri, peer)).removeprefix("+")[:LONGEST_NAME],
         peer=peer,
         at=now,
     )
@@ -123,6 +127,30 @@ def interim_event(report: Report, call: Call, total: int, wanted: int, settings:
 def close_event(report: Report, call: Call | None, total: int) -> ChargingEvent:
     """The call is over. Without a call known, the reporter's identities say where a tombstone belongs."""
     return _event(report, call, Phase.CLOSE, (RequestItem(key=ITEM, unit=Unit.SECONDS, total=total),))
+
+
+def supposed_call(report: Report, settings: Settings) -> Call:
+    """The call of a report that nobody remembers, as far as the report tells. Emergency calls leave nothing in the
+    vault: after a restart, their reports are known by the number alone."""
+    return Call(
+        call_id=report.call_id,
+        peer=report.peer.name,
+        caller="",
+        called=report.number,
+        identities=(),
+        invited_at=report.at,
+        refreshes=True,
+        cap=settings.slice,
+    )
+
+
+def unremembered_event(report: Report, settings: Settings) -> ChargingEvent:
+    """Ask about a report of a call that nobody remembers: only an emergency call is granted."""
+    seconds = -(-(report.duration_ms or 0) // 1000)
+    item = RequestItem(key=ITEM, unit=Unit.SECONDS, total=seconds, wanted=settings.slice)
+    call = supposed_call(report, settings)
+    event = _event(report, None, Phase.UPDATE, (item,), lifetime=settings.liveness * 1000)
+    return msgspec.structs.replace(event, service=service_of(call))
 
 
 def reopen_event(report: Report, call: Call) -> ChargingEvent:
@@ -171,21 +199,22 @@ def answer_interim(report: Report, outcome: Outcome, call: Call, total: int) -> 
     The vault has let go what was left of the old slice and reserved anew from ``total`` on, so what it granted is all
     that is covered. If that reaches beyond the old cap, the call may go on. If it ends at the old cap, there is nothing
     more: 402, and the call ends there as arranged. If it ends before (the account was barred, say), the proxy is told
-    the nearer end, one second at the least, rather than left running on time that nobody reserved.
+    the nearer end, one second at the least, rather than left running on time that nobody reserved. Where the old cap is
+    not known for sure (a restart), the new one is told whatever it is.
     """
     prefix = report.peer.header_prefix
     item = item_of(outcome)
     granted = (item.granted or 0) if item and outcome.result is Result.OK else 0
     cap = total + granted
-    if item and granted and cap > call.cap:
-        extended = msgspec.structs.replace(call, cap=cap)
+    if item and granted and (cap > call.cap or not call.exact):
+        extended = msgspec.structs.replace(call, cap=cap, exact=True)
         return Answer(status=200, headers=grant_headers(item, extended, prefix)), extended
     reason = "insufficient-credit" if granted else refused_as(outcome).value
     why = (f"{prefix}Reason", reason if reason != Result.NO_CREDIT else "insufficient-credit")
     if cap == call.cap or total >= call.cap:
         return Answer(status=402, headers=(why,)), call
     left = max(1, granted)
-    shortened = msgspec.structs.replace(call, cap=total + left)
+    shortened = msgspec.structs.replace(call, cap=total + left, exact=True)
     return Answer(status=200, headers=((f"{prefix}Max-Duration", str(left)), why)), shortened
 
 

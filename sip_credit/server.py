@@ -1,4 +1,4 @@
-"""The sockets of the SIP door: UDP and TCP on asyncio, a thin pump between octets and transactions.
+"""The sockets of the SIP door: UDP, TCP and TLS on asyncio, a thin pump between octets and transactions.
 
 Answers leave by the socket their request came in on (section 18.2.2): UDP to the source address if ``rport`` asks for
 it, else to the port in the topmost Via; TCP on the same connection. Strangers are not answered at all.
@@ -17,6 +17,7 @@ from sip_credit.message import PHRASES, RemoteError, Request, parse, respond
 from sip_credit.observer import Observer, SilentObserver
 from sip_credit.settings import Peer, PeerTable, Settings
 from sip_credit.stream import PONG, FramingLost, Keepalive, MessageStream
+from sip_credit.tls import Credentials, shown_names
 from sip_credit.transaction import Transaction, TransactionLayer
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class SipServer:
     """The SIP door of one worker: ``start`` it, later ``drain`` it.
 
     ``ready`` says whether the store is there; ``clock`` gives milliseconds since 1970. One server has one UDP and one
-    TCP socket, on the same port.
+    TCP socket, on the same port, and a socket for TLS where the settings say so. Raises OSError for unusable
+    certificates.
     """
 
     def __init__(
@@ -94,10 +96,14 @@ class SipServer:
         self._door.attach(self._layer)
         self._connections: set[_Connection] = set()
         self._tcp: asyncio.Server | None = None
+        self._credentials = Credentials(settings.tls) if settings.tls.enabled else None
+        self._tls: asyncio.Server | None = None
+        self._watcher: asyncio.TimerHandle | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self.port = 0
+        self.tls_port = 0
 
     def __repr__(self) -> str:
         return f"<SipServer :{self.port} {len(self._layer)} transactions, {self.in_flight} in flight>"
@@ -111,20 +117,48 @@ class SipServer:
     def connections(self) -> int:
         return len(self._connections)
 
-    async def start(self, udp: socket.socket | None = None, tcp: socket.socket | None = None) -> None:
-        """Listen, on the sockets given or else on the settings' host and port."""
+    def counters(self, peer: str) -> dict[str, int]:
+        """What the peer of this name has asked so far: requests, answers, in_flight, refused."""
+        return self._door.traffic[peer].counters()
+
+    async def start(
+        self, udp: socket.socket | None = None, tcp: socket.socket | None = None, tls: socket.socket | None = None
+    ) -> None:
+        """Listen, on the sockets given or else on the settings' host and ports."""
         if udp is None or tcp is None:
             udp, tcp = bind(self._settings.host, self._settings.port)
         loop = asyncio.get_running_loop()
         self.port = tcp.getsockname()[1]
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
         self._tcp = await loop.create_server(lambda: _Connection(self), sock=tcp)
+        if self._credentials is not None:
+            tls = tls or bind_stream(self._settings.host, self._settings.tls.port)
+            self.tls_port = tls.getsockname()[1]
+            self._tls = await loop.create_server(lambda: _Connection(self), sock=tls, ssl=self._credentials.context)
+            self._watch_certificates()
+        if not self._settings.own_names:
+            here = (self._settings.host.lower(), tcp.getsockname()[0])
+            ports = (self.port, self.tls_port) if self.tls_port else (self.port,)
+            self._door.own = frozenset(f"{_reference(host)}:{port}" for host in here for port in ports)
+
+    def _watch_certificates(self) -> None:
+        """Look now and then whether there are new files; connections that are open stay as they are."""
+        self.renew()
+        self._watcher = asyncio.get_running_loop().call_later(self._settings.tls.watch, self._watch_certificates)
+
+    def renew(self) -> bool:
+        """Use new certificate files for new connections, if there are any."""
+        return self._credentials is not None and self._credentials.refresh()
 
     async def drain(self) -> None:
         """Take no new calls, finish what is being decided, close everything."""
         self._door.draining = True
         if self._tcp is not None:
             self._tcp.close()
+        if self._tls is not None:
+            self._tls.close()
+        if self._watcher is not None:
+            self._watcher.cancel()
         await self._door.settle(self._settings.drain)
         for connection in tuple(self._connections):
             connection.close()
@@ -136,9 +170,9 @@ class SipServer:
 
     # ---- what the transports call
 
-    def admit(self, host: str) -> Peer | None:
-        """Who speaks from this address? A stranger is only counted."""
-        peer = self._peers.find(host)
+    def admit(self, host: str, names: frozenset[str] = frozenset()) -> Peer | None:
+        """Who speaks from this address and shows these names in a certificate? A stranger is only counted."""
+        peer = self._peers.find(host, names)
         if peer is None:
             self.observer.stranger()
         return peer
@@ -243,7 +277,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 class _Connection(asyncio.Protocol):
-    """A TCP connection. For TLS the listening socket gets a context; nothing here changes."""
+    """A connection by TCP or TLS."""
 
     def __init__(self, server: SipServer) -> None:
         self._server = server
@@ -258,7 +292,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         host, port = transport.get_extra_info("peername")[:2]
         self._source = host, port
-        peer = self._server.admit(host)
+        peer = self._server.admit(host, shown_names(transport))
         if peer is None or self._server.full():
             self._transport.abort()
             return
@@ -340,6 +374,18 @@ def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         udp.setblocking(False)
         return udp, tcp
     raise AssertionError("unreachable")
+
+
+def bind_stream(host: str, port: int) -> socket.socket:
+    """A TCP socket. Raises OSError."""
+    sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setblocking(False)
+    return sock
+
+
+def _reference(host: str) -> str:
+    """The host as it stands in a URI."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _kind(error: RemoteError) -> str:

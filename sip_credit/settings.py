@@ -20,6 +20,47 @@ class Grants(StrEnum):
     """The proxy cannot ask again: as much as is affordable, at most ``whole_grant``."""
 
 
+class Messages(StrEnum):
+    """What a MESSAGE that is no report means."""
+
+    REPORTS = "reports"
+    """Nothing: it is answered 400."""
+    CHARGED = "charged"
+    """A short message to be charged at once, as an SMS is."""
+
+
+class Certificates(StrEnum):
+    """Must whoever connects with TLS show a certificate?"""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """SIP over TLS (RFC 3261 section 26.3.1), on a port of its own."""
+
+    enabled: bool = False
+    """Listen for TLS."""
+    port: int = 5061
+    """Port; 0 takes any free one."""
+    certificate: str = ""
+    """PEM file with our certificate and those that lead to its authority."""
+    key: str = ""
+    """PEM file with its key, without a password."""
+    authorities: str = ""
+    """PEM file with the authorities that sign the proxies' certificates."""
+    client_certificates: Certificates = Certificates.REQUIRED
+    """``required`` or ``optional``."""
+    watch: float = 30.0
+    """How often to look whether the files have changed; connections that are open stay."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port must be between 0 and 65535")
+        if self.enabled and not (self.certificate and self.key and self.authorities):
+            raise ValueError("needs certificate, key and authorities")
+
+
 class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A proxy, or a group of them, that may ask."""
 
@@ -27,6 +68,18 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Names the trunk in rating and logs."""
     networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     """Source addresses, in CIDR notation. Whoever is in none of them gets no answer at all."""
+    certificates: tuple[str, ...] = ()
+    """Names in certificates (DNS name, or domain of a SIP URI), of which the proxy must show one: then it must come by
+    TLS. Empty: the address is enough."""
+    digest: tuple[tuple[str, str], ...] = ()
+    """Pairs of user name and password, one of which every check and report must prove (SHA-256 or MD5,
+    qop=auth). Empty: none is asked for. It costs the proxy one more round trip a request."""
+    rate: float = 0.0
+    """New calls and charged messages a second; more are answered 503 before the store is asked. 0: any number."""
+    burst: int = 20
+    """How many of them may come at once before ``rate`` counts."""
+    max_open: int = 0
+    """Requests being decided at one time; more are answered 503. 0: any number."""
     header_prefix: str = "X-OCS-"
     """Start of the names of our own headers. FreeSWITCH only shows those that begin with ``X-``."""
     contact: str = "{ruri}"
@@ -34,15 +87,28 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rewrite: tuple[tuple[str, str], ...] = ()
     """How numbers begin on this trunk and what that means: ``[["011", "+"], ["0", "+49"], ["9", ""]]``. The longest
     beginning that fits is replaced, in caller and called. Without it the plan's country rules alone apply."""
+    short_codes: tuple[str, ...] = ()
+    """Numbers that ``rewrite`` leaves as they are dialled, such as ``["110", "112", "22999"]``."""
+    on_net: tuple[str, ...] = ()
+    """Domains of our own: a name called there (not a number) is priced as ``on_net_number``."""
+    on_net_number: str = ""
+    """The number of which a name in ``on_net`` takes the price. Empty: names have no price."""
+    messages: Messages = Messages.REPORTS
+    """``reports``: a MESSAGE only ever is a report. ``charged``: one that is none is charged as an SMS is."""
     grants: Grants = Grants.BY_REQUEST
     """``by-request``, ``slices`` or ``whole``."""
     caller_headers: tuple[str, ...] = ("P-Asserted-Identity", "From")
     """Who pays, most trusted first: the first header that holds a SIP or tel URI decides. Put ``Diversion`` before the
-    others where whoever forwards a call pays for the new leg (RFC 5806: the topmost is the last to divert)."""
+    others where whoever forwards a call pays for the new leg (RFC 5806: the topmost is the last to divert), or
+    ``History-Info`` (RFC 7044) where the network writes that."""
+    account: str = ""
+    """Who pays for the whole trunk, as an identity of type ``private``; the headers then only say who calls."""
 
     def __post_init__(self) -> None:
         if not is_token(self.header_prefix):
             raise ValueError(f"header_prefix {self.header_prefix!r} is no header name")
+        if self.rate < 0 or self.burst < 1 or self.max_open < 0:
+            raise ValueError("rate and max_open must not be negative, burst must be above 0")
         if set(self.contact) & set("\r\n<>"):
             raise ValueError("contact must be a URI")
         for network in self.networks:
@@ -58,6 +124,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Port for both; 0 takes any free one."""
     peers: tuple[Peer, ...] = (Peer(),)
     """Who may ask; the first whose networks hold the source address."""
+    own_names: tuple[str, ...] = ()
+    """``host`` or ``host:port`` under which we are reached: no call is sent there. Empty: the address listened on."""
+    realm: str = "ocs"
+    """Realm of Digest authentication."""
+    nonce_lifetime: int = 300
+    """How long a nonce is good for."""
     slice: int = 60
     """Seconds reserved at once for a call whose proxy asks again."""
     whole_grant: int = 7200
@@ -88,13 +160,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Calls kept in memory; of others the vault is asked."""
     drain: float = 5.0
     """How long a stopping server waits for open decisions."""
+    tls: Tls = Tls()
+    """TLS."""
     timers: Timers = Timers()
     """RFC 3261 table 4."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be between 0 and 65535")
-        for name in ("slice", "whole_grant", "ring", "answer_within_ms", "report_within_ms", "max_pending"):
+        if '"' in self.realm or "\\" in self.realm or not self.realm.isprintable():
+            raise ValueError("realm must not hold quotes")
+        for name in (
+            "nonce_lifetime",
+            "slice",
+            "whole_grant",
+            "ring",
+            "answer_within_ms",
+            "report_within_ms",
+            "max_pending",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
 
@@ -106,17 +190,23 @@ class PeerTable:
         self._networks: list[tuple[IPv4Network | IPv6Network, Peer]] = [
             (ip_network(network), peer) for peer in peers for network in peer.networks
         ]
-        self._known: dict[str, Peer | None] = {}
+        self._known: dict[str, tuple[Peer, ...]] = {}
 
-    def find(self, host: str) -> Peer | None:
-        """The peer at this address, or None for a stranger."""
+    def find(self, host: str, names: frozenset[str] = frozenset()) -> Peer | None:
+        """The first peer at this address whose certificate, if it needs one, is among ``names``; None: a stranger."""
+        for peer in self._at(host):
+            if not peer.certificates or not names.isdisjoint(name.lower() for name in peer.certificates):
+                return peer
+        return None
+
+    def _at(self, host: str) -> tuple[Peer, ...]:
         try:
             return self._known[host]
         except KeyError:
             pass
         address = ip_address(host.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None) or address
-        found = next((peer for network, peer in self._networks if mapped in network), None)
+        found = tuple(peer for network, peer in self._networks if mapped in network)
         if len(self._known) >= 4096:
             self._known.clear()
         self._known[host] = found

@@ -28,8 +28,12 @@ class Watch(SilentObserver):
     def __init__(self) -> None:
         self.requests: list[tuple[str, int]] = []
         self.errors: list[str] = []
+        self.received_ = 0
         self.duplicates = self.strangers = self.overruns = self.differences = self.lost = 0
         self.orphans: list[Orphan] = []
+
+    def received(self) -> None:
+        self.received_ += 1
 
     def request(self, type: str, status: int, seconds: float) -> None:
         assert seconds >= 0

@@ -1,5 +1,6 @@
 """The answer to a question for more: what the proxy lets run must be what the vault holds."""
 
+import msgspec
 import pytest
 
 from charging.event import FinalUnits, ItemOutcome, Outcome, Reason, Result, Unit
@@ -20,10 +21,13 @@ REPORT = Report(
     identities=(),
     caller="",
     called="",
+    number="",
     peer=Peer(),
     at=0,
 )
-CALL = Call(call_id="c", peer="p", caller="a", called="b", identities=(), invited_at=0, refreshes=True, cap=60)
+CALL = Call(
+    call_id="c", peer="p", caller="a", called="b", identities=(), invited_at=0, refreshes=True, cap=60, exact=True
+)
 
 
 def outcome(granted: int, reason: Reason = Reason.NONE, last: bool = False, result: Result = Result.OK) -> Outcome:
@@ -84,3 +88,16 @@ def test_operations_have_names_that_can_be_stored() -> None:
     long = operation("stop", "x" * 5000)
     assert len(long) < 64
     assert long != operation("stop", "x" * 5001)
+
+
+@pytest.mark.parametrize(
+    ("granted", "status", "seconds", "cap"), [(10, 200, "10", 60), (4, 200, "4", 54), (0, 200, "1", 51)]
+)
+def test_a_cap_that_may_have_been_granted_in_part_is_told_anew(
+    granted: int, status: int, seconds: str, cap: int
+) -> None:
+    """After a restart only what was asked for is known: what the vault grants now is what the proxy may let run."""
+    recalled = msgspec.structs.replace(CALL, exact=False)
+    answer, call = answer_interim(REPORT, outcome(granted), recalled, 50)
+    assert (answer.status, dict(answer.headers)["X-OCS-Max-Duration"]) == (status, seconds)
+    assert (call.cap, call.exact) == (cap, True)
