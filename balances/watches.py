@@ -19,7 +19,7 @@ from balances.link import Link
 from balances.scripts import script
 from balances.wire import text
 
-VERBS = ("watch", "unwatch", "mark", "claim", "settle")
+VERBS = ("watch", "unwatch", "mark", "claim", "settle", "defer")
 
 MOST: Final = 32
 """Watches of one account; a further one takes the place of the oldest, whose owner will not have said goodbye."""
@@ -151,9 +151,10 @@ class Watches:
         keys = [watches_key(shard), due_key(shard), lease_key(shard, watch.id)]
         await self._run("settle", keys, encode(watch.id), claim.until, _pack(watch), new, again or 0)
 
-    async def put_off(self, due: Due, until: int) -> None:
-        """Nobody can do anything about it now: look again then."""
-        await self._link.call("ZADD", due_key(due.watch.address.shard), "XX", until, encode(due.watch.id))
+    async def defer(self, due: Due, until: int) -> None:
+        """Nobody can do anything about it now: look again then. Whoever has it in hand is not disturbed."""
+        shard = due.watch.address.shard
+        await self._run("defer", [due_key(shard), lease_key(shard, due.watch.id)], encode(due.watch.id), until)
 
     async def _run(self, verb: str, keys: Sequence[bytes], *args: bytes | str | int) -> Any:
         return await self._link.script(script(verb), keys, args)

@@ -102,7 +102,7 @@ class Reporter:
                 task = asyncio.create_task(self._look(due), name=f"spending report {due.watch.id}")
                 self._in_hand[due.watch.id] = task
                 task.add_done_callback(lambda _, id=due.watch.id: self._in_hand.pop(id, None))  # type: ignore[misc]
-        await asyncio.gather(*[self._watches.put_off(due, now + AWAY * self._retry) for due in away])
+        await asyncio.gather(*[self._watches.defer(due, now + AWAY * self._retry) for due in away])
 
     async def _look(self, due: Due) -> None:
         try:

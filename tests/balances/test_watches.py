@@ -99,10 +99,21 @@ async def test_looking_again_later(watches: Watches) -> None:
     assert await due_ids(watches, NOW + 299) == []
     [due] = await watches.due(NOW + 300)
     assert due.watch.context == b"tried"
-    await watches.put_off(due, NOW + 900)
+    await watches.defer(due, NOW + 900)
     assert await due_ids(watches, NOW + 899) == []
     await watches.mark([ALICE], NOW + 400)
     assert await due_ids(watches, NOW + 400) == ["w"]
+
+
+async def test_what_is_in_hand_is_not_deferred(watches: Watches) -> None:
+    await watches.put(watch(), NOW, NOW)
+    [due] = await watches.due(NOW)
+    claim = await watches.claim(watch(), NOW, 1000)
+    assert claim is not None
+    await watches.mark([ALICE], NOW)
+    await watches.defer(due, NOW + 900)
+    await watches.settle(claim, b"seen")
+    assert await due_ids(watches, NOW) == ["w"]
 
 
 async def test_a_watch_put_anew_meanwhile_keeps_its_new_context(watches: Watches) -> None:
@@ -123,7 +134,7 @@ async def test_a_dropped_watch_does_not_come_back(watches: Watches) -> None:
     await watches.settle(claim, b"late", NOW)
     assert await watches.find("w") is None
     assert await watches.due(NOW + 10**6) == ()
-    await watches.put_off(Due(watch=watch(), since=NOW), NOW)
+    await watches.defer(Due(watch=watch(), since=NOW), NOW)
     assert await watches.due(NOW + 10**6) == ()
 
 
