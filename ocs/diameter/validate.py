@@ -37,6 +37,9 @@ SERVER_ONLY: Final[tuple[Avp[Any], ...]] = (
 )
 """What a CCR never has at command level (RFC 8506 section 3.1)."""
 
+DECISIVE: Final[tuple[Avp[int], ...]] = (avps.CC_REQUEST_TYPE, avps.REQUESTED_ACTION)
+"""What money depends on: an unknown value is refused even where the M flag is missing."""
+
 _WORD = struct.Struct(">I")
 _INT = struct.Struct(">i")
 _FRAME: Final = 0x80FFFFFF
@@ -131,6 +134,10 @@ def _check_credit_control(request: Message) -> None:
     for avp in SERVER_ONLY:
         if avp in request:
             raise RemoteError(ResultCode.AVP_NOT_ALLOWED, f"{avp.name} in a request", request.raw(avp)[0])
+    for avp in DECISIVE:
+        value = request.get(avp)
+        if value is not None and value not in avp.values:
+            raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} has no such value", request.raw(avp)[0])
     if request.get(avps.CC_REQUEST_TYPE) == CCRequestType.EVENT_REQUEST and avps.REQUESTED_ACTION not in request:
         raise RemoteError(
             ResultCode.MISSING_AVP, "an EVENT_REQUEST needs Requested-Action", avps.REQUESTED_ACTION.example()

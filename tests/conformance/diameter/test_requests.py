@@ -97,6 +97,16 @@ async def test_vendor_flag_that_leaves_no_room_for_the_value(door, build):
     assert (await client.ask(build.ccr(number=1))).get(avps.RESULT_CODE) == 2001
 
 
+@pytest.mark.rfc("8506", "8.3")
+@pytest.mark.parametrize("code", [416, 436])
+async def test_unknown_decision_without_the_mandatory_flag(door, build, code):
+    client = await door.open()
+    odd = raw_avp(code, b"\0\0\0\x63", flags=0)
+    parts = [*build.ccr(without=avps.CC_REQUEST_TYPE if code == 416 else None), odd]
+    answer = await refused(door, client, parts, 5004)
+    assert failed(answer) == odd
+
+
 @pytest.mark.rfc("6733", "7.1.5")
 async def test_impossible_lengths(door, build):
     client = await door.open()
