@@ -23,7 +23,7 @@ from charging.catalogue import CatalogueError
 from ocs.abort import aborter
 from ocs.config import Config
 from ocs.directory import Directory
-from ocs.doors import Charging, Doors, wall_clock
+from ocs.doors import Charging, Doors, reload_on_hangup, wall_clock
 from ocs.http.app import create_app
 from ocs.http.books import Books
 from ocs.http.house import House
@@ -101,6 +101,11 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
+        reload_on_hangup(self._reload)
+
+    async def _reload(self) -> None:
+        if self._doors is not None:
+            await self._doors.reload()
 
     def _stop(self) -> None:
         """The first signal drains; the second ends the process, and the store with it, there and then."""

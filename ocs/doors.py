@@ -4,8 +4,11 @@ Nothing in here is kept that matters, so any number of processes may run it besi
 """
 
 import asyncio
+import signal
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from balances.link import Link
 from balances.scripts import all_scripts
@@ -28,6 +31,18 @@ from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
 from ocs.sy.door import SpendingLimitDoor
 from sip_credit.server import SipServer
+
+
+def reload_on_hangup(reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Call ``reload`` at each SIGHUP, which ends nothing."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(reload(), name="reload")
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 def wall_clock() -> int:
@@ -119,6 +134,11 @@ class Doors:
             for proxy in self.sip.settings.peers
         )
         return (*connected, *proxies)
+
+    async def reload(self) -> None:
+        """Read certificates again, and connect now to the peers we connect to, also to those that sent us away."""
+        await self.diameter.reload()
+        self.diameter.allow()
 
     async def drain(self) -> None:
         """Accept nothing new, tell the peers, finish what is in flight, close."""

@@ -20,7 +20,7 @@ from balances.ledger import Record
 from balances.target import Target
 from ocs import logs
 from ocs.config import Config
-from ocs.doors import Charging, Doors
+from ocs.doors import Charging, Doors, reload_on_hangup
 from ocs.http.models import PeerView
 from ocs.metrics import Metrics
 from ocs.sockets import DoorSockets
@@ -96,6 +96,12 @@ class Workers:
             except (TimeoutError, OSError, msgspec.DecodeError):
                 return ()
 
+    async def reload(self) -> None:
+        """Let all read their certificates again, and connect to whom they connect to."""
+        for process in self._processes.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGHUP)
+
     async def drain(self) -> None:
         """Let all finish what they have in hand; those that take too long are killed."""
         for keeper in self._keepers:
@@ -166,7 +172,9 @@ async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event
     """The worker's story: connect, open the doors, serve, drain."""
     metrics = Metrics(ocs.__version__)
     charging = await Charging.open(task.config, task.target, metrics, f"ocs-worker-{task.number}")
-    doors = Doors(task.config, charging, metrics)
+    share = task.config.diameter.share(task.number, task.config.daemon.workers)
+    doors = Doors(msgspec.structs.replace(task.config, diameter=share), charging, metrics)
+    reload_on_hangup(doors.reload)
     await doors.start(DoorSockets.of_descriptors(task.sockets, task.config))
     print("ready", flush=True)
 

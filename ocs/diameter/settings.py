@@ -167,6 +167,10 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     tls: TlsSettings = TlsSettings()
     """TLS beside TCP."""
 
+    def share(self, number: int, workers: int) -> "DiameterSettings":
+        """What one of several workers does: each peer of ``connect`` is connected to by one of them."""
+        return msgspec.structs.replace(self, connect=self.connect[number::workers])
+
     def __post_init__(self) -> None:
         for network in self.allowed_addresses:
             ipaddress.ip_network(network)
