@@ -214,7 +214,7 @@ def _rule(
     priced: dict[str, tuple[Rate, ...]] = {}
     for other, factor in factors.items():
         scale = max(Fraction(0), (100 + percent) / 100) * factor
-        made = [rates.adjusted(findings, rate, scale, rounding, where) for rate in found]
+        made = [rates.adjusted(findings, rate, scale, rounding, where, other) for rate in found]
         priced[other] = tuple(rate for rate in made if rate is not None)
         if len(priced[other]) != len(found):
             return None

@@ -52,22 +52,24 @@ def rate(findings: Findings, name: str, entry: Entry, services: Services, offers
     return priced(findings, made, tariff, where)
 
 
-def priced(findings: Findings, rate: Rate, tariff: Tariff, where: Source) -> Rate | None:
+def priced(findings: Findings, rate: Rate, tariff: Tariff, where: Source, currency: str = "") -> Rate | None:
     """The rate at this tariff; None, and a problem, if that cannot be counted."""
     try:
         price = rating.price(tariff, LARGEST[rate.service.unit])
     except rating.RatingError as error:
-        findings.problem(where, f"{rate.name}: {error}")
+        findings.problem(where, f"{rate.name}{currency and f' in {currency}'}: {error}")
         return None
     return replace(rate, tariff=tariff, quote=replace(rate.quote, price=price))
 
 
-def adjusted(findings: Findings, rate: Rate, factor: Fraction, rounding: Rounding, where: Source) -> Rate | None:
+def adjusted(
+    findings: Findings, rate: Rate, factor: Fraction, rounding: Rounding, where: Source, currency: str
+) -> Rate | None:
     """The rate as a plan's line sells it: with its surcharge and in its currency, rounded as rate or plan say."""
     tariff = replace(rate.tariff, rounding=rate.rounding or rounding)
     if factor != 1:
         tariff = rating.scaled(tariff, factor)
-    return rate if tariff == rate.tariff else priced(findings, rate, tariff, where)
+    return rate if tariff == rate.tariff else priced(findings, rate, tariff, where, currency)
 
 
 def deck_terms(
