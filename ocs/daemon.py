@@ -84,9 +84,7 @@ class Daemon:
             self._start_chores(stack, charging)
             await self._open_http(stack, charging, http_socket)
             await self._open_doors(stack, charging, target, sockets)
-            self.directory.publish(
-                diameter=sockets[0].diameter_port, sip=sockets[0].sip_port, http=port_of(http_socket)
-            )
+            self.directory.publish(**sockets[0].ports(), http=port_of(http_socket))
             stack.callback(self.directory.withdraw)
             self._state = "ready"
             log.info(

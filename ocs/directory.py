@@ -40,9 +40,9 @@ class Directory:
     def _ports(self) -> Path:
         return self.path / PORTS
 
-    def publish(self, *, diameter: int, sip: int, http: int) -> None:
+    def publish(self, **ports: int) -> None:
         """Write ``ports.json``, whole or not at all: whoever sees it can connect."""
-        text = json.dumps({"diameter": diameter, "sip": sip, "http": http, "pid": os.getpid()})
+        text = json.dumps({**ports, "pid": os.getpid()})
         fresh = self.path / f".{PORTS}.new"
         fresh.write_text(text + "\n")
         fresh.replace(self._ports)

@@ -28,6 +28,15 @@ class DoorSockets:
         for one in self.all():
             one.close()
 
+    def ports(self) -> dict[str, int]:
+        """Where the doors listen; those with TLS where they do."""
+        ports = {"diameter": self.diameter_port, "sip": self.sip_port}
+        if self.diameter_tls is not None:
+            ports["diameter_tls"] = port_of(self.diameter_tls)
+        if self.sip_tls is not None:
+            ports["sip_tls"] = port_of(self.sip_tls)
+        return ports
+
     @property
     def diameter_port(self) -> int:
         return port_of(self.diameter)

@@ -24,6 +24,7 @@ from ocs.doors import Charging, Doors, reload_on_hangup
 from ocs.http.models import PeerView
 from ocs.metrics import Metrics
 from ocs.sockets import DoorSockets
+from ocs.tls import Credentials
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,9 @@ class Workers:
         return [process.pid for process in self._processes.values()]
 
     async def start(self) -> None:
-        """Start all and wait until they serve; raises WorkerFailed."""
+        """Start all and wait until they serve; raises WorkerFailed, UnusableCertificate."""
+        if self._config.diameter.tls.enabled:
+            Credentials(self._config.diameter.tls)  # better told by us than by each worker
         await asyncio.gather(*[self._start(number) for number in range(len(self._sockets))])
         self._keepers = [asyncio.create_task(self._keep(number)) for number in range(len(self._sockets))]
 
