@@ -21,9 +21,12 @@ class Malformed(Exception):
 
 
 class DataType:
-    """One format: ``size`` in octets if it is fixed, ``minimum`` the shortest payload, and both directions."""
+    """One format: ``size`` in octets if it is fixed, ``minimum`` the shortest payload, and both directions.
 
-    __slots__ = ("decode", "encode", "minimum", "name", "size")
+    ``layout``: how ``struct`` calls it, if it is a plain number.
+    """
+
+    __slots__ = ("decode", "encode", "layout", "minimum", "name", "size")
 
     def __init__(
         self,
@@ -32,16 +35,18 @@ class DataType:
         decode: Callable[[bytes, int, int], Any],
         encode: Callable[[Any], bytes],
         minimum: int = 0,
+        layout: str = "",
     ) -> None:
         self.name = name
         self.size = size
         self.minimum = minimum if size is None else size
         self.decode = decode
         self.encode = encode
+        self.layout = layout
 
 
 def _number(name: str, layout: str) -> DataType:
-    packing = struct.Struct(layout)
+    packing = struct.Struct(f">{layout}")
     unpack_from, pack = packing.unpack_from, packing.pack
 
     def decode(buffer: bytes, start: int, _end: int) -> Any:
@@ -53,7 +58,7 @@ def _number(name: str, layout: str) -> DataType:
         except struct.error as error:
             raise LocalError(f"{value!r} is no {name}") from error
 
-    return DataType(name, packing.size, decode, encode)
+    return DataType(name, packing.size, decode, encode, layout=layout)
 
 
 def _decode_octets(buffer: bytes, start: int, end: int) -> bytes:
@@ -118,13 +123,13 @@ OCTET_STRING = DataType("OctetString", None, _decode_octets, _encode_octets)
 
 DATA_TYPES: Final[dict[str, DataType]] = {
     "OctetString": OCTET_STRING,
-    "Integer32": _number("Integer32", ">i"),
-    "Integer64": _number("Integer64", ">q"),
-    "Unsigned32": _number("Unsigned32", ">I"),
-    "Unsigned64": _number("Unsigned64", ">Q"),
-    "Float32": _number("Float32", ">f"),
-    "Float64": _number("Float64", ">d"),
-    "Enumerated": _number("Enumerated", ">i"),
+    "Integer32": _number("Integer32", "i"),
+    "Integer64": _number("Integer64", "q"),
+    "Unsigned32": _number("Unsigned32", "I"),
+    "Unsigned64": _number("Unsigned64", "Q"),
+    "Float32": _number("Float32", "f"),
+    "Float64": _number("Float64", "d"),
+    "Enumerated": _number("Enumerated", "i"),
     "Time": DataType("Time", 4, _decode_time, _encode_time),
     "Address": DataType("Address", None, _decode_address, _encode_address, minimum=2),
     **{

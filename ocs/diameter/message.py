@@ -5,7 +5,8 @@ a grouped AVP is a Group, which is read the same way. What is wrong with the con
 """
 
 import struct
-from typing import Any, Final, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, overload
+from zlib import crc32
 
 from ocs.diameter.codec import HEADER_SIZE, Index, decode_header, walk
 from ocs.diameter.codes import Flag, ResultCode
@@ -43,14 +44,14 @@ class Group:
 
     def get(self, avp: Avp[Any]) -> Any:
         """The value of the (first) AVP of this kind; None if there is none."""
-        position = self.index.get(avp.key)
+        position: Any = self.index.get(avp.key)
         if position is None:
             return None
         if position.__class__ is list:
             position = position[0]
         if avp.type is GROUPED:
-            return self.at(avp, cast("int", position))
-        return avp.decode(self.buffer, cast("int", position))
+            return self.at(avp, position)
+        return avp.decode(self.buffer, position)
 
     @overload
     def all(self, avp: GroupedAvp) -> "list[Group]": ...
@@ -60,7 +61,11 @@ class Group:
 
     def all(self, avp: Avp[Any]) -> list[Any]:
         """The values of all AVPs of this kind, in their order."""
-        positions = self.positions(avp.key)
+        positions: Any = self.index.get(avp.key)
+        if positions is None:
+            return []
+        if positions.__class__ is not list:
+            positions = (positions,)
         if avp.type is GROUPED:
             return [self.at(avp, position) for position in positions]
         return [avp.decode(self.buffer, position) for position in positions]
@@ -84,10 +89,10 @@ class Group:
 
     def positions(self, key: int) -> list[int]:
         """Where the AVPs of this key begin."""
-        found = self.index.get(key)
+        found: Any = self.index.get(key)
         if found is None:
             return []
-        return found if found.__class__ is list else [cast("int", found)]
+        return found if found.__class__ is list else [found]
 
     def octets(self, position: int) -> bytes:
         """The complete AVP at a position of the index."""
@@ -157,6 +162,15 @@ class Message(Group):
     def is_retransmitted(self) -> bool:
         """May be a duplicate (T flag): the sender had no answer to an earlier copy."""
         return self.flags_octet & Flag.RETRANSMITTED != 0
+
+    def checksum(self, without: frozenset[int]) -> int:
+        """CRC-32 of the AVPs as they stand, but for those with these keys; the header does not count."""
+        left_out = sorted(position for key in without if key in self.index for position in self.positions(key))
+        start, checksum, buffer = HEADER_SIZE, 0, memoryview(self.buffer)
+        for position in left_out:
+            checksum = crc32(buffer[start:position], checksum)
+            start = position + len(cut(self.buffer, position))
+        return crc32(buffer[start:], checksum)
 
     def __bytes__(self) -> bytes:
         return self.buffer
