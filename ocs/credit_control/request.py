@@ -5,7 +5,6 @@ Rating-Group, units at command level), strict where a mistake would cost money.
 """
 
 import re
-import zlib
 from typing import NamedTuple
 
 import msgpack
@@ -164,12 +163,7 @@ def _kind(message: Message, action: Action) -> ServiceKind:
 
 def _fingerprint(message: Message) -> int:
     """A checksum of the content that a retransmission repeats: all but what agents add on the way."""
-    checksum = 0
-    for key in message.index:
-        if key not in _ROUTING:
-            for position in message.positions(key):
-                checksum = zlib.crc32(message.octets(position), checksum)
-    return checksum
+    return message.checksum(_ROUTING)
 
 
 def _rating_time(message: Message, now: int) -> int:
