@@ -24,7 +24,7 @@ from balances.ledger import (
     Unit,
     Verdict,
 )
-from charging import answers, explain
+from charging import answers, emergency, explain
 from charging.catalogue import Catalogue
 from charging.event import (
     Action,
@@ -36,6 +36,7 @@ from charging.event import (
     Phase,
     Reason,
     Result,
+    Service,
     ServiceKind,
 )
 from charging.explain import Explanation
@@ -46,11 +47,6 @@ from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
 
 ATTEMPTS = 4
 """How often a charge is tried whose terms turn out to have changed meanwhile."""
-
-EMERGENCY_GRANT = 3_600
-"""Seconds granted at once to an emergency call where the catalogue knows no voice service."""
-
-EMERGENCY = "emergency call: free and always allowed"
 
 
 class Note(Record, frozen=True, kw_only=True):
@@ -87,13 +83,13 @@ class Engine:
         """Answer a charging event. Raises nothing for bad input, nor if the store is away: the result says it."""
         action = event.action if event.phase is Phase.EVENT else Action.DEBIT
         try:
-            emergency = self._emergency(event) if action is Action.DEBIT else None
-            outcome = emergency or await self._actions[action](event)
+            free = self._emergency(event) if action is Action.DEBIT else None
+            outcome = free or await self._actions[action](event)
         except Unavailable as error:
             return Outcome(result=Result.UNAVAILABLE, reason=str(error) or "the store gave no answer")
         except (LedgerError, OverflowError) as error:
             return Outcome(result=Result.OUT_OF_RANGE, reason=str(error))
-        if emergency is None and outcome.result is Result.UNKNOWN_SESSION and self._is_emergency(event):
+        if free is None and outcome.result is Result.UNKNOWN_SESSION and self._is_emergency(event):
             return self._emergency_outcome(event)  # opened through another worker, or by nobody we know
         return outcome
 
@@ -119,7 +115,7 @@ class Engine:
         With ``plan`` and no identity: by that plan, on no account. Nothing is reserved or debited.
         """
         if self._is_emergency(event):
-            return Explanation(result=Result.OK, reason=EMERGENCY, catalogue=self.catalogue.version)
+            return Explanation(result=Result.OK, reason=emergency.WHY, catalogue=self.catalogue.version)
         account = None if plan and not event.identities else await self._read(event)
         if account is None and not plan:
             return Explanation(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
@@ -268,26 +264,22 @@ class Engine:
             if not self._is_emergency(event):
                 return None
             if self._sessions.get(event.session) is None:
-                self._sessions.put(event.session, Note(address=None, kind=ServiceKind.VOICE))
+                self._sessions.put(
+                    event.session, Note(address=None, kind=event.service.kind if event.service else None)
+                )
             return self._emergency_outcome(event)
         note = self._sessions.get(event.session)
         opened_here = note is not None and note.address is None
-        elsewhere = event.service is not None and event.service.called and not self._is_emergency(event)
+        elsewhere = event.service is not None and self._names(event.service) and not self._is_emergency(event)
         return self._emergency_outcome(event) if opened_here and not elsewhere else None
 
+    def _names(self, service: Service) -> str:
+        return service.apn if service.kind is ServiceKind.DATA else service.called
+
     def _emergency_outcome(self, event: ChargingEvent) -> Outcome:
-        service = self.catalogue.services.get(ServiceKind.VOICE)
-        size, validity = (service.most, service.validity) if service else (EMERGENCY_GRANT, EMERGENCY_GRANT)
-        items = []
-        for item in event.items:
-            wants = item.wanted is not None and event.phase is not Phase.CLOSE
-            granted = min(item.wanted or size, size) if wants else None
-            items.append(
-                ItemOutcome(
-                    key=item.key, unit=item.unit or Unit.SECONDS, granted=granted, validity=validity if wants else 0
-                )
-            )
-        return Outcome(result=Result.OK, items=tuple(items), reason=EMERGENCY)
+        note = self._sessions.get(event.session)
+        kind = event.service.kind if event.service else note.kind if note else None
+        return emergency.outcome(self.catalogue, event, kind or ServiceKind.VOICE)
 
     async def _refund(self, event: ChargingEvent) -> Outcome:
         known = await self._subscribers.find(event.identities)
@@ -361,7 +353,7 @@ class Engine:
 
     async def _enquire(self, event: ChargingEvent) -> Outcome:
         if self._is_emergency(event):
-            return Outcome(result=Result.OK, reason=EMERGENCY)
+            return Outcome(result=Result.OK, reason=emergency.WHY)
         known = await self._subscribers.find(event.identities)
         if known is None:
             return self._nobody(event)
