@@ -1,6 +1,7 @@
 """The charging server as its own process, and what its HTTP API says of it."""
 
 import json
+import signal
 import sys
 import uuid
 from decimal import Decimal
@@ -58,6 +59,23 @@ class Daemon:
         """Stop it as an operator does; the exit status."""
         program, self._program = self._program, None
         return program.stop() if program else None
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out."""
+        program, self._program = self._program, None
+        assert program is not None
+        program.process.kill()
+        program.process.wait(15)
+
+    def freeze(self) -> None:
+        """Let it stand still: it hears and says nothing."""
+        assert self._program is not None
+        self._program.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._program is not None
+        self._program.process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         self.stop()

@@ -146,7 +146,7 @@ async def test_certificates_are_renewed_while_connections_are_open(house: House,
         async with connect(house, context) as new:
             assert await new.ask(options(house)) is not None
             assert new.server_serial != old.server_serial
-        certificate.write_text("no certificate")  # noqa: ASYNC240
+        certificate.write_text("no certificate")
         assert house.server.renew() is False  # what cannot be used is not
         async with connect(house, context) as still:
             assert await still.ask(options(house)) is not None
