@@ -124,8 +124,9 @@ class DiameterDoor(_Door):
     """The Diameter door (``ocs.diameter.observer``)."""
 
     def __init__(self, metrics: Metrics) -> None:
-        # RFC 8506 section 9: end user service denied, credit limit reached, user unknown, rating failed.
-        super().__init__(metrics, "diameter", frozenset({4010, 4012, 5030, 5031}))
+        # RFC 8506 section 9: end user service denied, credit limit reached, user unknown, rating failed; TS 29.219
+        # clause 5.5: no available, unknown policy counters.
+        super().__init__(metrics, "diameter", frozenset({4010, 4012, 4241, 5030, 5031, 5570}))
 
     def request_received(self) -> None:
         self._in_flight.inc()
@@ -142,6 +143,9 @@ class DiameterDoor(_Door):
 
     def watchdog_timeout(self, peer: str) -> None:
         self._metrics.watchdog_timeouts.labels(peer).inc()
+
+    def reauthorised(self, result: str) -> None:
+        self._metrics.reauthorizations.labels(result).inc()
 
 
 class SipDoor(_Door):

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from balances.ledger import Ledger, NoSuchAccount, Unavailable
@@ -94,7 +95,12 @@ class Reporter:
         for due in await self._watches.due(now):
             if due.watch.id in self._in_hand:
                 continue
-            subscription = unpack(due.watch.context)
+            try:
+                subscription = unpack(due.watch.context)
+            except msgspec.DecodeError:
+                log.error("the Sy session %s cannot be read: dropped", due.watch.id)
+                await self._watches.drop(due.watch)
+                continue
             if self._sender.distance(subscription.host, subscription.realm, SY_APPLICATION) is None:
                 if now - due.since > PATIENCE:
                     away.append(due)

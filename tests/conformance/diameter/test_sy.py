@@ -15,7 +15,7 @@ from balances.ledger import Gift, Identity, IdentityType, Movement, NewAccount, 
 from balances.link import Link
 from balances.scripts import all_scripts
 from balances.store import StoreLedger
-from balances.watches import Watches
+from balances.watches import Watch, Watches
 from charging.catalogue import load, parse
 from charging.catalogue.load import SAMPLE
 from charging.engine import Engine
@@ -458,6 +458,21 @@ async def test_changes_while_no_server_ran_are_told_at_the_start(store_url: str,
     async with node.serve(), node.pcrf() as pcrf:
         assert told(await pcrf.asked(3)) == {"money-low": "low"}
     await link.close()
+
+
+async def test_a_subscription_that_cannot_be_read_is_in_nobodys_way(node: Node) -> None:
+    who = await node.subscriber()
+    session = new_session()
+    async with node.pcrf() as pcrf:
+        await slr(pcrf, session, number=who.number)
+        good = await node.watches.find(session)
+        assert good is not None
+        for number in range(3):
+            bad = Watch(id=f"bad{number}", address=good.address, context=b"\xc1")
+            await node.watches.put(bad, clock(), clock())
+        await who.pay(-4 * EURO)
+        assert told(await pcrf.asked(2)) == {"money-low": "low"}
+        assert await node.watches.find("bad0") is None
 
 
 async def test_a_policy_server_behind_an_agent_is_told_through_it(node: Node) -> None:
