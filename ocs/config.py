@@ -17,6 +17,7 @@ import msgspec
 from balances.settings import BalancesSettings
 from charging.catalogue import positions
 from charging.settings import ChargingSettings
+from ocs.credit_control.settings import CreditControlSettings
 from ocs.diameter.settings import DiameterSettings
 from ocs.http.settings import HttpSettings
 from simulators.settings import Settings as SimulatorSettings
@@ -67,6 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     daemon: DaemonSettings
     diameter: DiameterSettings
+    credit_control: CreditControlSettings
     sip_credit: SipSettings
     http: HttpSettings
     charging: ChargingSettings

@@ -17,7 +17,6 @@ from balances.target import Target
 from charging.catalogue import load
 from charging.engine import Engine
 from ocs.config import Config
-from ocs.credit_control.answer import FailureHandling
 from ocs.credit_control.handler import CreditControl
 from ocs.diameter.answer import Answer
 from ocs.diameter.codes import SY_APPLICATION
@@ -90,7 +89,7 @@ class Doors:
     def __init__(self, config: Config, charging: Charging, metrics: Metrics) -> None:
         self._charging = charging
         observer = DiameterDoor(metrics)
-        credit_control = CreditControl(charging.engine, FailureHandling(), observer)
+        credit_control = CreditControl(charging.engine, config.credit_control, observer)
         sy = (
             SpendingLimitDoor(charging.ledger, charging.link, charging.engine, wall_clock)
             if config.diameter.sy

@@ -6,15 +6,14 @@ stands beside 4012; no Validity-Time of 0. The answer depends on request and out
 gives the same octets.
 """
 
-from balances.ledger import Record
 from charging.event import Action, FinalAction, FinalUnits, ItemOutcome, Outcome, Phase, Reason, Result, Unit
+from ocs.credit_control.manner import Manner
 from ocs.credit_control.request import CreditControlRequest
+from ocs.credit_control.settings import Profile
 from ocs.diameter import avps
 from ocs.diameter.answer import Answer
 from ocs.diameter.codes import (
-    CCSessionFailover,
     CheckBalanceResult,
-    CreditControlFailureHandling,
     FinalUnitAction,
     RedirectAddressType,
     ResultCode,
@@ -57,18 +56,17 @@ _THRESHOLDS = {
     Unit.OCTETS: avps.VOLUME_QUOTA_THRESHOLD,
     Unit.EVENTS: avps.UNIT_QUOTA_THRESHOLD,
 }
+_REDIRECT_EXTENSIONS = {
+    RedirectAddressType.IPV4_ADDRESS: avps.REDIRECT_ADDRESS_IPADDRESS,
+    RedirectAddressType.IPV6_ADDRESS: avps.REDIRECT_ADDRESS_IPADDRESS,
+    RedirectAddressType.URL: avps.REDIRECT_ADDRESS_URL,
+    RedirectAddressType.SIP_URI: avps.REDIRECT_ADDRESS_SIP_URI,
+}
 _MOST_THRESHOLD = 2**32 - 1
 _DEFAULT_VALIDITY = 3600
 
 
-class FailureHandling(Record, frozen=True, kw_only=True):
-    """What clients are told to do when we fail, as the numbers of RFC 8506 sections 8.4, 8.14."""
-
-    session_failover: int = CCSessionFailover.FAILOVER_NOT_SUPPORTED
-    credit_control: int = CreditControlFailureHandling.TERMINATE
-
-
-def write(request: CreditControlRequest, outcome: Outcome, handling: FailureHandling) -> Answer:
+def write(request: CreditControlRequest, outcome: Outcome, manner: Manner) -> Answer:
     """The CCA for an outcome, without what only copies the request."""
     code = RESULT_CODES[outcome.result]
     if code is ResultCode.SUCCESS and not request.style.multiple and outcome.items:
@@ -77,37 +75,43 @@ def write(request: CreditControlRequest, outcome: Outcome, handling: FailureHand
         # RFC 8506 section 9.2: Failed-AVP is required with 5031
         failed = request.failed if code is ResultCode.RATING_FAILED else b""
         return Answer(result_code=code, failed_avp=failed, error_message=outcome.reason)
-    parts = _units_and_cost(request, outcome)
+    parts = _units_and_cost(request, outcome, manner)
     if request.event.phase is Phase.OPEN:
-        parts.insert(0, avps.CC_SESSION_FAILOVER.encode(handling.session_failover))
-        parts.append(avps.CREDIT_CONTROL_FAILURE_HANDLING.encode(handling.credit_control))
+        parts.insert(0, avps.CC_SESSION_FAILOVER.encode(manner.session_failover))
+        parts.append(avps.CREDIT_CONTROL_FAILURE_HANDLING.encode(manner.failure_handling))
     return Answer(avps=tuple(parts))
 
 
-def _units_and_cost(request: CreditControlRequest, outcome: Outcome) -> list[bytes]:
+def _units_and_cost(request: CreditControlRequest, outcome: Outcome, manner: Manner) -> list[bytes]:
     event, multiple = request.event, request.style.multiple
     session = event.phase in (Phase.OPEN, Phase.UPDATE)
     parts: list[bytes] = []
     if event.action in (Action.DEBIT, Action.REFUND):
         for item in outcome.items:
             if multiple:
-                parts.append(avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(_service(request, item, outcome)))
+                parts.append(
+                    avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(_service(request, item, outcome, manner.profile))
+                )
             elif item.granted:
                 parts.append(_granted(item, outcome))
-    if not session and event.action is not Action.CHECK_BALANCE and outcome.currency:
+    if (not session or request.style.cost) and event.action is not Action.CHECK_BALANCE and outcome.currency:
         parts.append(avps.COST_INFORMATION.encode(_amount(outcome.spent, outcome.currency)))
+    if manner.profile.remaining_balance and outcome.currency:
+        low = outcome.available < manner.low_balance
+        parts.append(avps.LOW_BALANCE_INDICATION.encode(int(low)))
+        parts.append(avps.REMAINING_BALANCE.encode(_amount(outcome.available, outcome.currency)))
     if event.action is Action.CHECK_BALANCE and outcome.enough is not None:
         result = CheckBalanceResult.ENOUGH_CREDIT if outcome.enough else CheckBalanceResult.NO_CREDIT
         parts.append(avps.CHECK_BALANCE_RESULT.encode(result))
     if session and not multiple:
         for item in outcome.items:
             if item.granted or _is_final_without_units(item):
-                parts.extend(() if item.final is None else (_final(item.final),))
-                parts.append(avps.VALIDITY_TIME.encode(item.validity or _DEFAULT_VALIDITY))
+                parts.extend(() if item.final is None else _finals(item.final, manner.profile))
+                parts.append(_validity(item, manner.profile))
     return parts
 
 
-def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome) -> list[bytes]:
+def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome, profile: Profile) -> list[bytes]:
     """One Multiple-Services-Credit-Control: grant, keys, validity, result, final units, thresholds (section 8.16)."""
     parts: list[bytes] = []
     event = request.event
@@ -116,12 +120,13 @@ def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome)
     parts.append(request.style.keys.get(item.key, b""))
     session = event.phase in (Phase.OPEN, Phase.UPDATE)
     if session and (item.granted or _is_final_without_units(item)):
-        parts.append(avps.VALIDITY_TIME.encode(item.validity or _DEFAULT_VALIDITY))
+        parts.append(_validity(item, profile))
     parts.append(avps.RESULT_CODE.encode(_item_code(item)))
     if session and item.final is not None and (item.granted or _is_final_without_units(item)):
-        parts.append(_final(item.final))
+        parts.extend(_finals(item.final, profile))
     if session and item.granted:
-        if 0 < item.threshold < item.granted and item.final is None and item.unit in _THRESHOLDS:
+        wants_threshold = profile.thresholds and item.final is None and item.unit in _THRESHOLDS
+        if wants_threshold and 0 < item.threshold < item.granted:
             parts.append(_THRESHOLDS[item.unit].encode(min(item.threshold, _MOST_THRESHOLD)))
         if item.holding:
             parts.append(avps.QUOTA_HOLDING_TIME.encode(item.holding))
@@ -144,6 +149,25 @@ def _granted(item: ItemOutcome, outcome: Outcome) -> bytes:
     if item.unit is Unit.MONEY:
         return avps.GRANTED_SERVICE_UNIT.encode([avps.CC_MONEY.encode(_amount(item.granted, outcome.currency))])
     return avps.GRANTED_SERVICE_UNIT.encode([_UNITS[item.unit].encode(item.granted)])
+
+
+def _validity(item: ItemOutcome, profile: Profile) -> bytes:
+    seconds = item.validity or _DEFAULT_VALIDITY
+    return avps.VALIDITY_TIME.encode(min(seconds, profile.longest_validity) if profile.longest_validity else seconds)
+
+
+def _finals(final: FinalUnits, profile: Profile) -> tuple[bytes, ...]:
+    """Who knows QoS-Final-Unit-Indication ignores the other one (RFC 8506 section 8.68).
+
+    It cannot carry the rules of a restriction in their form, so a restriction is told the old way only.
+    """
+    if not profile.qos_final_units or final.action is FinalAction.RESTRICT:
+        return (_final(final),)
+    parts = [avps.FINAL_UNIT_ACTION.encode(_FINAL_ACTIONS[final.action])]
+    if final.action is FinalAction.REDIRECT:
+        kind = _REDIRECT_EXTENSIONS[_address_type(final.redirect)]
+        parts.append(avps.REDIRECT_SERVER_EXTENSION.encode([kind.encode(final.redirect)]))
+    return (_final(final), avps.QOS_FINAL_UNIT_INDICATION.encode(parts))
 
 
 def _final(final: FinalUnits) -> bytes:

@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 import msgpack
+from msgspec.structs import replace
 
 from charging.event import (
     Action,
@@ -20,6 +21,7 @@ from charging.event import (
     ServiceKind,
     Unit,
 )
+from ocs.credit_control.copies import copies_sent
 from ocs.diameter import avps
 from ocs.diameter.codes import ResultCode, RoleOfNode
 from ocs.diameter.currency import ALPHABETIC
@@ -28,6 +30,9 @@ from ocs.diameter.message import Group, Message
 
 _ROUTING = frozenset(avp.key for avp in (avps.PROXY_INFO, avps.ROUTE_RECORD, avps.DESTINATION_HOST))
 """What may differ between two copies of one request: the way it took."""
+
+_COST_WANTED = (1, 2)
+"""AoC-Request-Type: AoC_FULL, AoC_COST_ONLY."""
 
 MOST_ITEMS = 100
 """More services in one request are refused: nobody has so many, and each costs work in the store."""
@@ -74,6 +79,8 @@ class Style(NamedTuple):
     """Item key to its Service-Identifier and Rating-Group AVPs as they came."""
     multiple: bool
     """Units came in Multiple-Services-Credit-Control, not at command level."""
+    cost: bool
+    """Advice of charge is wanted in updates too (AoC-Request-Type full or cost, TS 32.299 clause 7.2.19)."""
 
 
 class CreditControlRequest(NamedTuple):
@@ -301,9 +308,12 @@ def _items(message: Message, phase: Phase, kind: ServiceKind) -> tuple[tuple[Req
         item = _item(message, phase, kind, currencies)
         items[item.key] = item
         keys[item.key] = b""
+    if phase in (Phase.OPEN, Phase.EVENT) and (copies := copies_sent(message, kind)) > 1:
+        items = {key: replace(item, wanted=copies) if item.wanted == 0 else item for key, item in items.items()}
     if len(currencies) > 1:
         raise RemoteError(ResultCode.RATING_FAILED, "CC-Money in more than one currency")
-    return tuple(items.values()), Style(keys, bool(services)), currencies.pop() if currencies else ""
+    style = Style(keys, bool(services), cost=(message.get(avps.AOC_REQUEST_TYPE) or 0) in _COST_WANTED)
+    return tuple(items.values()), style, currencies.pop() if currencies else ""
 
 
 def _has_units(message: Message) -> bool:

@@ -3,7 +3,8 @@
 import pytest
 
 from charging.event import FinalAction, FinalUnits, ItemOutcome, Outcome, Reason, Result, Unit
-from ocs.credit_control.answer import FailureHandling, write
+from ocs.credit_control.answer import write
+from ocs.credit_control.manner import Manner
 from ocs.credit_control.request import read
 from ocs.diameter import avps
 from ocs.diameter.answer import Answer, Identity, compose
@@ -41,7 +42,7 @@ def ccr(
 
 
 def answer(request: Message, outcome: Outcome) -> tuple[Answer, Message]:
-    written = write(read(request, 1_768_471_200_000), outcome, FailureHandling())
+    written = write(read(request, 1_768_471_200_000), outcome, Manner())
     return written, Message(compose(request, written, OURS))
 
 

@@ -1,0 +1,53 @@
+"""Settings of credit control, ``[credit_control]``: what clients are told, and profiles of their makes."""
+
+from typing import Literal
+
+import msgspec
+
+from balances.money import parse_amount
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[[credit_control.profiles]]``: how clients of one make are treated."""
+
+    peers: tuple[str, ...] = ("*",)
+    """Patterns of the Origin-Host of requests (``mme*.epc.example.net``); the first profile that fits holds."""
+
+    units_unasked: bool = False
+    """An update without Requested-Service-Unit is granted quota all the same, unless it reports the end of its use."""
+
+    thresholds: bool = True
+    """Send the thresholds at which the client asks again."""
+
+    longest_validity: int = 0
+    """Seconds beyond which no Validity-Time goes; 0: as the catalogue says. Shorten it for clients that take no RAR."""
+
+    remaining_balance: bool = False
+    """Send Remaining-Balance and Low-Balance-Indication (TS 32.299)."""
+
+    qos_final_units: bool = False
+    """Send QoS-Final-Unit-Indication beside Final-Unit-Indication, but for restrictions (RFC 8506 section 8.68)."""
+
+    def __post_init__(self) -> None:
+        if self.longest_validity < 0:
+            raise ValueError("longest_validity must not be below 0")
+
+
+class CreditControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every client is told, and what some are."""
+
+    failure_handling: Literal["terminate", "continue", "retry-and-terminate"] = "terminate"
+    """Credit-Control-Failure-Handling: what a client does with a session while no server answers. ``continue`` gives
+    service away."""
+
+    session_failover: bool = False
+    """CC-Session-Failover: may a session be moved to another server? Yes, where several share one store."""
+
+    low_balance: str = "1.00"
+    """Amount below which Low-Balance-Indication is 1, in the account's currency."""
+
+    profiles: tuple[Profile, ...] = ()
+    """Treatment of clients by their Origin-Host."""
+
+    def __post_init__(self) -> None:
+        parse_amount(self.low_balance)
