@@ -64,7 +64,7 @@ class Node:
         self.server: DiameterServer
 
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator["Node"]:
+    async def serve(self, journal: bool = True) -> AsyncIterator["Node"]:
         door = SpendingLimitDoor(self.ledger, self.link, self.engine, clock)
 
         async def credit_control(_request: Message, _peer: PeerInfo) -> Answer:
@@ -74,14 +74,14 @@ class Node:
         self.server = DiameterServer(settings, by_application(credit_control, door.answer))
         await self.server.start()
         changes = Changes(Metrics("test"), self.watches, clock)
-        journal = Journal(self.link, self.ledger.keys, self._directory, observer=changes)
+        following = Journal(self.link, self.ledger.keys, self._directory, observer=changes)
         reporter = Reporter(
             self.ledger, self.watches, lambda: self.engine.catalogue.counters, self.server, clock, retry=0.3
         )
         tasks = [
-            asyncio.create_task(journal.run(0.05)),
             asyncio.create_task(changes.run(0.05)),
             asyncio.create_task(reporter.run(0.05)),
+            *([asyncio.create_task(following.run(0.05))] if journal else []),
         ]
         try:
             yield self
@@ -482,6 +482,30 @@ async def test_a_policy_server_behind_an_agent_is_told_through_it(node: Node) ->
         await who.pay(-4 * EURO)
         report = await agent.asked(2)
         assert (report.get(avps.DESTINATION_HOST), told(report)) == (PCRF, {"money-low": "low"})
+
+
+async def test_of_two_servers_with_a_way_one_tells(node: Node, tmp_path: Path) -> None:
+    """Which one follows the journal does not matter; the other one only serves."""
+    other = Node(node.link, node.ledger, tmp_path / "other")
+    async with other.serve(journal=False):
+        agents = [
+            Gateway("127.0.0.1", each.server.port, "dra1.epc.example.net", applications=(0xFFFFFFFF,))
+            for each in (node, other)
+        ]
+        async with agents[0] as one, agents[1] as two:
+            for _ in range(5):
+                who = await node.subscriber()
+                await slr(two, new_session(), number=who.number)
+                await who.pay(-4 * EURO)
+                waiting = [asyncio.create_task(agent.requests.get()) for agent in (one, two)]
+                done, idle = await asyncio.wait(waiting, timeout=3, return_when=asyncio.FIRST_COMPLETED)
+                [report] = [task.result() for task in done]
+                assert told(report) == {"money-low": "low"}
+                (one if waiting[0] in done else two).reply(report)
+                late, idle = await asyncio.wait(idle, timeout=0.5)
+                assert not late
+                for task in idle:
+                    task.cancel()
 
 
 async def test_an_agent_that_cannot_deliver_is_asked_again(node: Node) -> None:
