@@ -4,6 +4,7 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from ocs.connection import Connection
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from ocs.server import DiameterServer
 
 log = structlog.get_logger("ocs.diameter")
+
+
+class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as the API shows it; ``open_seconds`` since the capabilities exchange."""
+
+    host: str
+    realm: str
+    address: str
+    state: str
+    open_seconds: float = 0.0
+    requests: int = 0
+    answers: int = 0
+    in_flight: int = 0
 
 
 class Dialer:
@@ -88,6 +102,13 @@ class Dialer:
     def feed(self, happened: ContactInput) -> None:
         """Something happened to one of the two connections: do what follows from it."""
         self._perform(self._feed(happened))
+
+    def status(self) -> PeerStatus:
+        """What to show while there is no connection."""
+        settings, contact = self.settings, self.contact
+        state = "unwanted" if contact.unwanted else contact.state.value
+        address = f"{settings.host}:{settings.port}"
+        return PeerStatus(host=settings.origin_host, realm=settings.origin_realm, address=address, state=state)
 
     def allow(self) -> None:
         """Connect now, also to a peer that has told us not to."""

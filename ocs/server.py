@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from ocs.connection import Connection, PeerUnreachable
-from ocs.dialer import Dialer
+from ocs.dialer import Dialer, PeerStatus
 from ocs.diameter import avps
 from ocs.diameter.answer import TOO_BUSY, Answer, Identity, refusal
 from ocs.diameter.capabilities import Capabilities
@@ -50,19 +50,6 @@ __all__ = ["DiameterServer", "Handler", "PeerInfo", "PeerStatus", "PeerUnreachab
 log = structlog.get_logger("ocs.diameter")
 
 _DISTRUSTED_LIMIT = 1000
-
-
-class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as the API shows it; ``open_seconds`` since the capabilities exchange."""
-
-    host: str
-    realm: str
-    address: str
-    state: str
-    open_seconds: float
-    requests: int
-    answers: int
-    in_flight: int
 
 
 class DiameterServer:
@@ -171,9 +158,12 @@ class DiameterServer:
     # ---- peers
 
     def peers(self) -> tuple[PeerStatus, ...]:
-        """All connections, by host."""
+        """All connections, by host; then the peers we are not connected to though we should be."""
         now = asyncio.get_running_loop().time()
-        return tuple(
+        missing = (
+            dialer.status() for dialer in self._dialers.values() if dialer.settings.origin_host.lower() not in self._open
+        )
+        connected = (
             PeerStatus(
                 host=connection.info.host,
                 realm=connection.info.realm,
@@ -186,6 +176,7 @@ class DiameterServer:
             )
             for connection in sorted(self._connections, key=lambda connection: connection.info.host)
         )
+        return (*connected, *missing)
 
     def welcome(self, connection: Connection, remote: str, local: str) -> Peer:
         """A new connection: its state machine. A connection that is not wanted is closed at once."""

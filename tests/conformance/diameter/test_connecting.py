@@ -87,15 +87,19 @@ async def until(condition) -> None:
     raise AssertionError("it does not come to that")
 
 
+NOWHERE = frozenset(("closed", "wait-conn-ack", "unwanted"))
+
+
 def states(server: DiameterServer) -> list[tuple[str, str]]:
-    return [(peer.host, peer.state) for peer in server.peers()]
+    """Of the connections there are."""
+    return [(peer.host, peer.state) for peer in server.peers() if peer.host and peer.state not in NOWHERE]
 
 
 def given_up(server: DiameterServer) -> bool:
     """Has its first attempt failed, so that it pauses now?"""
     [dialer] = server._dialers.values()
     due = dialer.contact.due
-    return due is not None and due > asyncio.get_running_loop().time() + 1 and not server.peers()
+    return due is not None and due > asyncio.get_running_loop().time() + 1 and not states(server)
 
 
 async def test_we_connect_and_are_known(town):
@@ -113,7 +117,7 @@ async def test_we_come_back_when_the_peer_does(town):
         other = await town.start("dra.example.net", port)
         await until(lambda: states(server) == [("dra.example.net", "i-open")])
         await other.close()
-        await until(lambda: not server.peers())
+        await until(lambda: not states(server))
 
 
 async def test_somebody_else_is_refused(town):
@@ -198,6 +202,8 @@ async def test_goodbye_with_its_cause(town, agent, build, cause, returns):
     if not returns:
         await asyncio.sleep(0.3)
         assert agent.arrived.empty()
+        [peer] = server.peers()
+        assert (peer.host, peer.state, peer.address) == ("dra.example.net", "unwanted", f"127.0.0.1:{agent.port}")
         server.allow()
     await introduced(agent)
 
@@ -210,7 +216,7 @@ async def test_peer_that_sent_us_away_and_comes_itself_is_connected_to_again(tow
     parts = [*build.head("dra.example.net"), avps.DISCONNECT_CAUSE.encode(2)]
     await client.ask(parts, flags=0x80, command=282, application=0)
     client.writer.close()
-    await until(lambda: not server.peers())
+    await until(lambda: not states(server))
     itself = build.client(*await asyncio.open_connection("127.0.0.1", server.port))
     assert (await itself.introduce(build.cer("dra.example.net"))).get(avps.RESULT_CODE) == 2001
     itself.writer.close()
