@@ -67,6 +67,10 @@ class Keys:
         """String: ``shard:account`` of its owner."""
         return self._name("ident", f":{identity_name(identity)}")
 
+    def claim(self, name: str) -> bytes:
+        """String with TTL: who was first to claim a name."""
+        return self._name("name", f":{name}")
+
     def directory(self, account: str) -> bytes:
         """String: the shard of an account that lives with its parent and not where its id points."""
         return self._name("dir", f":{account}")

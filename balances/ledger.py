@@ -506,6 +506,10 @@ class Ledger(Protocol):
         """Which account does the session (open or lately ended) belong to?"""
         ...
 
+    async def claim(self, name: str, owner: str, keep: int) -> str:
+        """Whose is this name? The first to claim it keeps it for ``keep`` milliseconds; returns the owner."""
+        ...
+
     async def session(self, address: Address, session: str) -> Session | None:
         """Read one session, open or lately ended."""
         ...

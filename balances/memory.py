@@ -85,6 +85,7 @@ class MemoryLedger:
         self.window = window
         self._owners: dict[Identity, Address] = {}
         self._addresses: dict[str, Address] = {}
+        self._names: dict[str, str] = {}
 
     async def open_account(self, new: NewAccount, now: int) -> Account:
         if new.parent is not None and new.parent not in self._addresses:
@@ -413,6 +414,9 @@ class MemoryLedger:
     async def locate(self, session: str) -> Address | None:
         found = [shard.sessions[session] for shard in self.shards if session in shard.sessions]
         return books.foremost(found).address if found else None
+
+    async def claim(self, name: str, owner: str, keep: int) -> str:  # noqa: ARG002 - nothing is ever forgotten here
+        return self._names.setdefault(name, owner)
 
     async def session(self, address: Address, session: str) -> Session | None:
         found = self.shards[address.shard].sessions.get(session)

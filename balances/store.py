@@ -343,6 +343,11 @@ class StoreLedger:
         known = [wire.read_session(shard, session, packed) for shard, packed in enumerate(found) if packed is not None]
         return books.foremost(known).address if known else None
 
+    async def claim(self, name: str, owner: str, keep: int) -> str:
+        key = self.keys[shard_of(name, len(self.keys))].claim(name)
+        first = await self.link.call("SET", key, owner, "NX", "GET", "PX", keep)
+        return owner if first is None else text(first)
+
     async def session(self, address: Address, session: str) -> Session | None:
         packed = await self.link.call("GET", self.keys[address.shard].session(session))
         if packed is None:

@@ -13,6 +13,7 @@ local function read_account(key)
 end
 
 local function copy(array)
+    if #array < 1000 then return { unpack(array) } end -- quicker; more might not fit on Lua's stack
     local twin = {}
     for i = 1, #array do twin[i] = array[i] end
     return twin

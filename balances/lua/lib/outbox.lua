@@ -3,12 +3,12 @@
 
 local KEPT = 4096 -- entry ids kept in an account's list
 
-local function add_line(entry, house, bucket, asset, changes, before, after)
-    local credited, debited, reserved, overrun = changes[1], changes[2], changes[3], changes[4]
+local function add_line(entry, house, bucket, asset, before, credited, debited, reserved, overrun)
     if credited == 0 and debited == 0 and reserved == 0 and overrun == 0 then return end
     local n = #entry
     entry[n + 1], entry[n + 2], entry[n + 3], entry[n + 4] = bucket, asset, credited, debited
-    entry[n + 5], entry[n + 6], entry[n + 7], entry[n + 8] = reserved, overrun, before, after
+    entry[n + 5], entry[n + 6], entry[n + 7] = reserved, overrun, before
+    entry[n + 8] = before + credited - debited - reserved
     if credited ~= 0 then redis.call('HINCRBY', house, asset .. ':credited', digits(credited)) end
     if debited ~= 0 then redis.call('HINCRBY', house, asset .. ':debited', digits(debited)) end
     if reserved ~= 0 then redis.call('HINCRBY', house, asset .. ':reserved', digits(reserved)) end
@@ -19,20 +19,16 @@ end
 -- if no counter changed.
 local function book(a, old, entry, house, outbox, list)
     local head = #entry
-    add_line(entry, house, 'money', a[CURRENCY], {
-        a[CREDITED] - old[CREDITED], a[DEBITED] - old[DEBITED],
-        a[RESERVED] - old[RESERVED], a[OVERRUN] - old[OVERRUN],
-    }, old[CREDITED] - old[DEBITED] - old[RESERVED], a[CREDITED] - a[DEBITED] - a[RESERVED])
+    add_line(entry, house, 'money', a[CURRENCY], old[CREDITED] - old[DEBITED] - old[RESERVED],
+        a[CREDITED] - old[CREDITED], a[DEBITED] - old[DEBITED], a[RESERVED] - old[RESERVED], a[OVERRUN] - old[OVERRUN])
     for b = FIRST, #a, STRIDE do
         local o = old[b] == a[b] and b or find_bucket(old, a[b])
         local credited, debited, reserved = a[b + B_CREDITED], a[b + B_DEBITED], a[b + B_RESERVED]
         if o then
-            add_line(entry, house, a[b], a[b + UNIT], {
-                credited - old[o + B_CREDITED], debited - old[o + B_DEBITED], reserved - old[o + B_RESERVED], 0,
-            }, remaining(old, o), credited - debited - reserved)
+            add_line(entry, house, a[b], a[b + UNIT], remaining(old, o),
+                credited - old[o + B_CREDITED], debited - old[o + B_DEBITED], reserved - old[o + B_RESERVED], 0)
         else
-            add_line(entry, house, a[b], a[b + UNIT], { credited, debited, reserved, 0 }, 0,
-                credited - debited - reserved)
+            add_line(entry, house, a[b], a[b + UNIT], 0, credited, debited, reserved, 0)
         end
     end
     if #entry == head then return false end
