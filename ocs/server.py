@@ -161,7 +161,9 @@ class DiameterServer:
         """All connections, by host; then the peers we are not connected to though we should be."""
         now = asyncio.get_running_loop().time()
         missing = (
-            dialer.status() for dialer in self._dialers.values() if dialer.settings.origin_host.lower() not in self._open
+            dialer.status()
+            for dialer in self._dialers.values()
+            if dialer.settings.origin_host.lower() not in self._open
         )
         connected = (
             PeerStatus(
