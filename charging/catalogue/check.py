@@ -31,6 +31,7 @@ def build(entries: Entries, tables: Mapping[str, str], version: str) -> Catalogu
         holidays=findings.each("holidays", lambda name, entry: geography.holidays(findings, name, entry)),
         conversions=findings.each("conversions", lambda name, entry: geography.conversions(findings, name, entry)),
         offers=offers,
+        priced={},
     )
     sold = findings.each("plans", lambda name, entry: plans.plan(findings, name, entry, materials))
     sold = plans.succeed(findings, sold)

@@ -44,22 +44,14 @@ class Deck(Record, frozen=True, kw_only=True):
 
     def find(self, number: str, day: date) -> Found | None:
         """What the longest prefix says on a day; a prefix that is not in effect yet is as if it were not there."""
-        packed = self.prefixes.zone(number)
-        if not self.dated:
-            return None if packed is None else self._found(number, packed, packed)
-        for each in self.prefixes.all(number):
-            if isinstance(each, int):
-                return self._found(number, each, each)
-            effective = next((value for since, value in reversed(each) if since <= day), None)
-            if effective is not None:
-                return self._found(number, each, effective)
+        for prefix, packed in self.prefixes.all(number):
+            value = (
+                packed if isinstance(packed, int) else next((v for since, v in reversed(packed) if since <= day), None)
+            )
+            if value is not None:
+                tariff, line = self.unpack(value)
+                return Found(tariff, line, prefix)
         return None
-
-    def _found(self, number: str, packed: Packed, value: Packed) -> Found:
-        size = next(length for length in self.prefixes.lengths if self.table.get(number[:length]) is packed)
-        assert isinstance(value, int)
-        tariff, line = self.unpack(value)
-        return Found(tariff, line, number[:size])
 
     @staticmethod
     def unpack(value: int) -> tuple[int, int]:

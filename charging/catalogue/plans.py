@@ -48,6 +48,8 @@ class Materials(Record, frozen=True, kw_only=True):
     holidays: Mapping[str, frozenset[date]]
     conversions: Mapping[str, Mapping[str, Fraction]]
     offers: Mapping[str, Offer]
+    priced: dict[tuple[str, Fraction, Rounding], tuple[Rate, ...]]
+    """Rates and decks at a factor: a thousand plans share what they sell alike."""
 
 
 def selectors(findings: Findings, entry: Entry, path: tuple[str | int, ...], text: SelectorText) -> Selectors:
@@ -214,8 +216,11 @@ def _rule(
     priced: dict[str, tuple[Rate, ...]] = {}
     for other, factor in factors.items():
         scale = max(Fraction(0), (100 + percent) / 100) * factor
-        made = [rates.adjusted(findings, rate, scale, rounding, where, other) for rate in found]
-        priced[other] = tuple(rate for rate in made if rate is not None)
+        key = (name, scale, rounding)
+        if key not in materials.priced:
+            made = [rates.adjusted(findings, rate, scale, rounding, where, other) for rate in found]
+            materials.priced[key] = tuple(rate for rate in made if rate is not None)
+        priced[other] = materials.priced[key]
         if len(priced[other]) != len(found):
             return None
     adjustment = (

@@ -1,6 +1,6 @@
 """Longest-prefix tables: numbers to destinations, networks to zones. Asking costs the same however many prefixes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -26,7 +26,10 @@ class Prefixes(Generic[V]):
                     return found
         return None
 
-    def all(self, word: str) -> list[V]:
-        """What every prefix that fits says, the longest first."""
-        found = [self._table.get(word[:length]) for length in self.lengths if length <= len(word)]
-        return [value for value in found if value is not None]
+    def all(self, word: str) -> Iterator[tuple[str, V]]:
+        """Every prefix that fits and what it says, the longest first."""
+        for length in self.lengths:
+            if length <= len(word):
+                found = self._table.get(prefix := word[:length])
+                if found is not None:
+                    yield prefix, found
