@@ -81,12 +81,10 @@ class Quoter:
         if service is None or held is None or quoted.quote is None or self.event.phase is Phase.EVENT:
             return quoted
         longest = max(service.validity, service.most if service.unit is Unit.SECONDS else 0)
-        change = self.matcher.changes_at(
-            held, item.rating_group, item.service_id, max(self.event.at, self.event.now) + longest * 1000
-        )
+        change = self.matcher.changes_at(held, item.rating_group, item.service_id, self.event.at + longest * 1000)
         if change is None:
             return quoted
-        left = max(1, (change - self.event.now) // 1000)
+        left = max(1, (change - self.event.at) // 1000)  # by the client's clock, as the rate is
         packed = terms.encode(replace(service, validity=min(left, service.validity)))
         return replace(
             quoted,
