@@ -51,6 +51,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     ended: Ending = Ending.NONE
     exact: bool = False
     """``cap`` is what was granted; else, in a call read back from the vault, it may be more than that."""
+    cause: str = ""
+    """Why it ended, as the proxy reported it: ``SIP 487`` or ``Q.850 16``, several with commas."""
 
     def pack(self) -> bytes:
         """The call as the context of its session in the vault."""

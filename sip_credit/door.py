@@ -339,7 +339,7 @@ class Door:
     async def _stop(self, report: Report) -> Answer:
         call = await self._known(report)
         spent = measure(call, report.duration_ms, report.at, self._tolerance)
-        event = close_event(report, ended(call, Kind.STOP), spent.seconds)
+        event = close_event(report, ended(call, Kind.STOP, report.cause), spent.seconds)
         if call is None:  # an emergency call is known by its number
             event = msgspec.structs.replace(event, service=service_of(supposed_call(report, self._settings)))
         outcome = await self._ask(event)
@@ -361,12 +361,12 @@ class Door:
         outcome = await self._ask(reopen_event(report, msgspec.structs.replace(call, ended=Ending.NONE)))
         if outcome.result is not Result.OK:
             return outcome
-        event = close_event(report, ended(call, Kind.STOP), seconds)
+        event = close_event(report, ended(call, Kind.STOP, report.cause), seconds)
         return await self._ask(msgspec.structs.replace(event, operation=f"{event.operation};again"))
 
     async def _release(self, report: Report) -> Answer:
         call = self._calls.get(report.session) or await self._known(report)
-        outcome = await self._ask(close_event(report, ended(call, Kind.RELEASE), 0))
+        outcome = await self._ask(close_event(report, ended(call, Kind.RELEASE, report.cause), 0))
         self._calls.drop(report.session)
         if outcome.result not in (Result.OK, Result.SESSION_CLOSED, Result.UNAVAILABLE):
             self._entomb(report.session)

@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from charging.event import ChargingEvent, Identity, IdentityType, Lapse, Outcome, Phase, RequestItem, Result, Unit
-from sip_credit.address import Malformed, decimal
+from sip_credit.address import Malformed, decimal, is_token, parse_parameters, split_outside_quotes
 from sip_credit.call import Call, Ending, is_session, session_of
 from sip_credit.message import Request
 from sip_credit.policy import (
@@ -94,7 +94,7 @@ def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
         session=session,
         call_id=clean(call_id)[:LONGEST_NAME],
         duration_ms=duration,
-        cause=clean(request.headers.get("Reason"))[:LONGEST_NAME],
+        cause=causes(request),
         operation=operation(kind.value, request.call_id, str(request.cseq.number)),
         fingerprint=duration or 0,
         identities=identities_of(request, peer),
@@ -104,6 +104,20 @@ def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
         peer=peer,
         at=now,
     )
+
+
+def causes(request: Request) -> str:
+    """The causes in all Reason values (RFC 3326), such as ``SIP 200, Q.850 16``; what is no cause is left out."""
+    found: list[str] = []
+    try:
+        for value in request.headers.items("Reason"):
+            protocol, *parts = split_outside_quotes(value, ";")
+            cause = dict(parse_parameters(parts)).get("cause") or ""
+            if is_token(protocol) and cause.isascii() and cause.isdigit():
+                found.append(f"{protocol} {cause}")
+    except Malformed:
+        pass
+    return ", ".join(found)[:LONGEST_NAME]
 
 
 def _duration(request: Request, prefix: str) -> int | None:
@@ -218,8 +232,8 @@ def answer_interim(report: Report, outcome: Outcome, call: Call, total: int) -> 
     return Answer(status=200, headers=((f"{prefix}Max-Duration", str(left)), why)), shortened
 
 
-def ended(call: Call | None, kind: Kind) -> Call | None:
+def ended(call: Call | None, kind: Kind, cause: str = "") -> Call | None:
     """The call with its end noted: a stop that comes after a release shall be told from one that comes again."""
     if call is None:
         return None
-    return msgspec.structs.replace(call, ended=Ending.STOP if kind is Kind.STOP else Ending.RELEASE)
+    return msgspec.structs.replace(call, ended=Ending.STOP if kind is Kind.STOP else Ending.RELEASE, cause=cause)
