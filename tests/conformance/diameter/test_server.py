@@ -120,6 +120,7 @@ async def test_copy_over_another_connection_gets_the_same_answer_with_its_own_id
     assert bytes(first)[20:] == bytes(second)[20:]
 
 
+@pytest.mark.rfc("3539", "3.1")
 async def test_peer_that_does_not_read_is_cut_off_and_others_are_served(make_door, build):
     door = await make_door(max_output=65536, max_in_flight=10**6, max_in_flight_per_peer=10**6)
 

@@ -77,6 +77,7 @@ async def test_the_record_is_complete() -> None:
 
 
 @pytest.mark.rfc("3261", "8.2.6.2")
+@pytest.mark.rfc("3261", "8.3")
 async def test_allowed_and_hung_up(bench: Bench) -> None:
     await bench.open("491700001", 10_000_000)
     await play(bench, RECORDED["a"][:5])

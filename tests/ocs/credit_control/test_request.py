@@ -43,6 +43,7 @@ def money(digits: int, exponent: int, currency: int = 978) -> bytes:
     return avps.CC_MONEY.encode([value, avps.CURRENCY_CODE.encode(currency)])
 
 
+@pytest.mark.rfc("32.299", "7.1.12")
 def test_a_call_of_kamailio_is_read_through_all_its_peculiarities() -> None:
     first = read(captured("ccr-initial"), NOW)
     assert first.event.phase is Phase.OPEN

@@ -64,6 +64,7 @@ def redirecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.mark.rfc("8506", "5.1.2")
 @pytest.mark.rfc("8506", "8.16")
+@pytest.mark.rfc("32.299", "6.5.3")
 async def test_check_28_two_rating_groups(house: House, gateway: Gateway, subscriber_with: Make) -> None:
     number, account = subscriber_with("5.00")
     answer = await gateway.ask(ccr("c;28", OPEN, 0, subscriber(number), service(10, wanted=()), service(20, wanted=())))
@@ -71,6 +72,7 @@ async def test_check_28_two_rating_groups(house: House, gateway: Gateway, subscr
     found = services(answer)
     assert {group: granted(units) for group, units in found.items()} == {10: 10 * MB, 20: 5 * MB}
     assert [units.get(avps.RESULT_CODE) for units in found.values()] == [2001, 2001]
+    assert [units.get(avps.QUOTA_HOLDING_TIME) for units in found.values()] == [300, 300]
     assert house.money(account)["reserved"] == 100_000 + 500_000
 
 
