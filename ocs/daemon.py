@@ -20,9 +20,10 @@ from balances.store import StoreRefused
 from balances.target import BadUrl, Target, parse_target
 from balances.watches import Watches
 from charging.catalogue import CatalogueError
-from ocs.abort import aborter
+from ocs.abort import aborter, by_door
 from ocs.config import Config
 from ocs.directory import Directory
+from ocs.dispatch import Dispatch
 from ocs.doors import Charging, Doors, reload_on_hangup, wall_clock
 from ocs.http.app import create_app
 from ocs.http.books import Books
@@ -30,7 +31,8 @@ from ocs.http.house import House
 from ocs.http.models import PeerView
 from ocs.http.server import HttpServer
 from ocs.metrics import Metrics
-from ocs.observers import VaultObserver
+from ocs.observers import DiameterDoor, VaultObserver
+from ocs.reauthorisation import DIAMETER, Reauthoriser
 from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
 from ocs.sy.changes import Changes
@@ -157,14 +159,20 @@ class Daemon:
 
     async def _open_http(self, stack: AsyncExitStack, charging: Charging, listening: socket) -> None:
         books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
+        diameter = self.config.diameter
+        dispatch = Dispatch(charging.bus, charging.link, diameter.own_request_timeout)
+        clients = Reauthoriser(charging.ledger, dispatch.ask, diameter, DiameterDoor(self.metrics), wall_clock)
+        stack.push_async_callback(clients.close)
         house = House(
             ledger=charging.ledger,
             engine=charging.engine,
             settings=self.config.http,
             metrics=self.metrics,
             books=books,
-            abort=aborter(charging.ledger, wall_clock),
+            abort=by_door({DIAMETER: clients.abort}, aborter(charging.ledger, wall_clock)),
             clock=wall_clock,
+            credited=clients.credited,
+            barred=clients.barred,
             peers=self._peers,
             readiness=self._readiness,
             version=ocs.__version__,

@@ -16,16 +16,20 @@ from balances.store import StoreLedger
 from balances.target import Target
 from charging.catalogue import load
 from charging.engine import Engine
+from ocs.bus import Bus
 from ocs.config import Config
 from ocs.credit_control.handler import CreditControl
+from ocs.credit_control.restarts import Restarts
 from ocs.diameter.answer import Answer
 from ocs.diameter.codes import SY_APPLICATION
 from ocs.diameter.message import Message
+from ocs.dispatch import Delivery
 from ocs.http.models import PeerView
 from ocs.http.views import moment
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
 from ocs.pending import Handler, PeerInfo
+from ocs.registry import Registry
 from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
 from ocs.sy.door import SpendingLimitDoor
@@ -56,6 +60,7 @@ class Charging:
     link: Link
     ledger: StoreLedger
     engine: Engine
+    bus: Bus
 
     @classmethod
     async def open(cls, config: Config, target: Target, metrics: Metrics, name: str) -> "Charging":
@@ -73,13 +78,16 @@ class Charging:
         try:
             ledger = StoreLedger(link)
             await ledger.prepare()
+            bus = Bus(link, target, f"{name}-bus")
+            await bus.open(config.balances.patience)
         except BaseException:
             await link.close()
             raise
         engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics))
-        return cls(link=link, ledger=ledger, engine=engine)
+        return cls(link=link, ledger=ledger, engine=engine, bus=bus)
 
     async def close(self) -> None:
+        await self.bus.close()
         await self.link.close()
 
 
@@ -89,14 +97,17 @@ class Doors:
     def __init__(self, config: Config, charging: Charging, metrics: Metrics) -> None:
         self._charging = charging
         observer = DiameterDoor(metrics)
-        credit_control = CreditControl(charging.engine, config.credit_control, observer)
+        self._restarts = Restarts(charging.ledger, charging.link, wall_clock)
+        credit_control = CreditControl(charging.engine, config.credit_control, observer, seen=self._restarts.seen)
         sy = (
             SpendingLimitDoor(charging.ledger, charging.link, charging.engine, wall_clock)
             if config.diameter.sy
             else None
         )
         handler = by_application(credit_control, sy.answer) if sy else credit_control
-        self.diameter = DiameterServer(config.diameter, handler, observer)
+        self._registry = Registry(charging.link, charging.bus, config.diameter.probe_timeout)
+        self.diameter = DiameterServer(config.diameter, handler, observer, registry=self._registry)
+        self._delivery = Delivery(charging.bus, charging.link, self.diameter)
         self._sy = sy
         self.sip = SipServer(
             config.sip_credit, charging.engine, SipDoor(metrics), wall_clock, ready=lambda: charging.link.connected
@@ -143,7 +154,12 @@ class Doors:
         """Accept nothing new, tell the peers, finish what is in flight, close."""
         if self._sy is not None:
             await self._sy.stop()
-        await asyncio.gather(self.diameter.drain(), self.sip.drain())
+        try:
+            await asyncio.gather(self.diameter.drain(), self.sip.drain())
+        finally:
+            self._restarts.close()
+            self._delivery.close()
+            await self._registry.close()
 
 
 def by_application(credit_control: Handler, sy: Handler) -> Handler:

@@ -19,7 +19,6 @@ from fnmatch import fnmatchcase
 from functools import partial
 from random import Random, SystemRandom
 
-import msgspec
 import structlog
 
 from ocs.connection import Connection, PeerUnreachable
@@ -42,6 +41,7 @@ from ocs.diameter.routing import Destinations
 from ocs.diameter.settings import ConnectSettings, DiameterSettings
 from ocs.diameter.validate import Unknown, check_request
 from ocs.pending import Handler, PeerInfo, PendingRequests
+from ocs.registry import Registry
 from ocs.routes import Routes
 from ocs.tls import TlsDoor, certified_names
 
@@ -61,8 +61,12 @@ class DiameterServer:
         handler: Handler,
         observer: DiameterObserver | None = None,
         random: Random | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.settings = settings
+        self._registry = registry
+        if registry is not None:
+            registry.doubted = self._doubted
         self.observer = observer or NullObserver()
         self.identity = Identity.of(settings.origin_host, settings.origin_realm)
         self._random = random or SystemRandom()
@@ -225,10 +229,24 @@ class DiameterServer:
             self._suitors[host] = connection
             known.probe()
             return Verdict.WAIT
-        if dialer is None or dialer.challenged():
+        if dialer is not None and not dialer.challenged():
+            self._suitors[host] = connection
+            return Verdict.WAIT
+        if self._registry is None:
             return Verdict.ADMIT
         self._suitors[host] = connection
+        self._registry.seek(host, partial(self._decide, connection, host))
         return Verdict.WAIT
+
+    def _decide(self, connection: Connection, host: str, ours: bool) -> None:
+        """Whether the identity is connected elsewhere is known now."""
+        if self._suitors.get(host) is connection:
+            if ours and host not in self._open:
+                self.admit_suitor(host)
+            else:
+                connection.refuse(_connected_already(host))
+        if self._registry is not None and ours and host not in self._open:
+            self._registry.drop(host)
 
     def _recognise(self, connection: Connection, capabilities: Capabilities) -> None:
         """Is the peer who it says it is, and one of those we talk to? Raises RemoteError 3010."""
@@ -259,6 +277,8 @@ class DiameterServer:
         """Capabilities are exchanged."""
         host = connection.info.host
         self._open[host.lower()] = connection
+        if self._registry is not None:
+            self._registry.take(host.lower())
         dialer = self._dialers.get(host.lower())
         if connection.dialer is not None:
             connection.dialer.feed(ContactInput.I_RCV_CEA)
@@ -291,6 +311,8 @@ class DiameterServer:
             dialer.feed(ContactInput.R_PEER_DISC)
         if was_open:
             self.admit_suitor(host)
+            if self._registry is not None and host.lower() not in self._open:
+                self._registry.drop(host.lower())
         if reason not in ("goodbye", "stopped", "disconnected"):
             self.observer.protocol_error(reason.split()[0])
             log.warning("peer closed", peer=host, address=connection.info.address, reason=reason)
@@ -298,6 +320,13 @@ class DiameterServer:
     def alive(self, connection: Connection) -> None:
         """A connection that was doubted is in use: whoever claims its identity is refused."""
         self.refuse_suitor(connection.info.host, _connected_already(connection.info.host))
+        if self._registry is not None:
+            self._registry.alive(connection.info.host.lower())
+
+    def _doubted(self, host: str) -> None:
+        """Somebody claims an identity of ours in another process."""
+        if (connection := self._open.get(host)) is not None:
+            connection.probe()
 
     def leaving(self, connection: Connection, cause: int) -> None:
         """The peer has said goodbye."""

@@ -22,6 +22,9 @@ class Charging(Protocol):
     async def handle(self, event: ChargingEvent) -> Outcome: ...
 
 
+def _ignore(_host: str, _state_id: int) -> None: ...
+
+
 class CreditControl:
     """Answers Credit-Control-Requests by asking the charging engine; keeps nothing between two requests."""
 
@@ -31,15 +34,21 @@ class CreditControl:
         settings: CreditControlSettings,
         observer: DiameterObserver,
         clock: Callable[[], float] = time.time,
+        seen: Callable[[str, int], None] = _ignore,
     ) -> None:
+        """``seen`` is told the Origin-Host and Origin-State-Id of requests that have one."""
         self._charging = charging
         self._manners = Manners(settings)
         self._observer = observer
         self._clock = clock
+        self._seen = seen
 
     async def __call__(self, message: Message, _peer: PeerInfo) -> Answer:
         """The answer to a CCR that has passed its command's grammar; raises RemoteError for what cannot be read."""
         request = read(message, now=int(self._clock() * 1000))
+        state_id = message.get(avps.ORIGIN_STATE_ID)
+        if state_id:
+            self._seen(message.require(avps.ORIGIN_HOST), state_id)
         manner = self._manners.of(message.require(avps.ORIGIN_HOST))
         if manner.profile.units_unasked:
             request = ask_unasked(request, message)

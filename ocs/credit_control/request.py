@@ -7,9 +7,10 @@ Rating-Group, units at command level), strict where a mistake would cost money.
 import re
 from typing import NamedTuple
 
-import msgpack
+import msgspec
 from msgspec.structs import replace
 
+from balances.ledger import Record
 from charging.event import (
     Action,
     ChargingEvent,
@@ -122,26 +123,48 @@ def read(message: Message, now: int) -> CreditControlRequest:
         refund_of=_refund_of(message, session) if action is Action.REFUND else "",
         amount=amount,
         currency=currency,
-        context=_context(message) if phase is Phase.OPEN else None,
+        context=_context(message) if phase in (Phase.OPEN, Phase.UPDATE) else None,
     )
     return CreditControlRequest(event, style, message.raw(avps.SERVICE_CONTEXT_ID)[0])
 
 
-def read_context(context: bytes) -> tuple[str, str, str]:
-    """Origin-Host and Origin-Realm of the client and its Service-Context-Id, as kept with the session."""
-    host, realm, service_context = msgpack.unpackb(context)
-    return host, realm, service_context
+class Client(Record, frozen=True, kw_only=True, array_like=True):
+    """Where a session's client is to be found: of its latest request, kept with the session."""
+
+    host: str
+    """Origin-Host; agents may be between it and us."""
+    realm: str
+    service_context: str
+    state_id: int = 0
+    """Origin-State-Id (RFC 6733 section 8.16); 0: it tells nothing."""
+    session: str = ""
+    """Session-Id as the client knows it."""
+    sub_session: int | None = None
+    """CC-Sub-Session-Id, if the session is one of several under its Session-Id."""
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Client).decode
+
+
+def read_context(context: bytes) -> Client | None:
+    """The client, from what is kept with the session; None if it is of another door."""
+    try:
+        return _unpack(context)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _context(message: Message) -> bytes:
-    packed: bytes = msgpack.packb(
-        (
-            message.require(avps.ORIGIN_HOST),
-            message.require(avps.ORIGIN_REALM),
-            message.require(avps.SERVICE_CONTEXT_ID),
-        )
+    client = Client(
+        host=message.require(avps.ORIGIN_HOST),
+        realm=message.require(avps.ORIGIN_REALM),
+        service_context=message.require(avps.SERVICE_CONTEXT_ID),
+        state_id=message.get(avps.ORIGIN_STATE_ID) or 0,
+        session=message.require(avps.SESSION_ID),
+        sub_session=message.get(avps.CC_SUB_SESSION_ID),
     )
-    return packed
+    return _pack(client)
 
 
 def _action(message: Message, phase: Phase) -> Action:

@@ -12,6 +12,7 @@ from balances.ledger import (
     IdentityType,
     NewAccount,
     NoSuchAccount,
+    Status,
 )
 from balances.money import AmountError, parse_amount
 from ocs.http.auth import Role
@@ -128,6 +129,10 @@ async def change(house: House, call: Call[AccountPatch, None]) -> Reply:
         ),
         house.clock(),
     )
+    if terms.status in (Status.SUSPENDED, Status.CLOSED):
+        house.barred(address)
+    elif (terms.plan, terms.status, terms.credit_limit) != (UNSET, UNSET, UNSET):
+        house.credited(address)
     return Reply(body=await _view(house, account))
 
 

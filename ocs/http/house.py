@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from balances.ledger import Ledger, Record, Session
+from balances.ledger import Address, Ledger, Record, Session
 from charging.catalogue import Catalogue
 from charging.event import ChargingEvent
 from charging.explain import Explanation
@@ -41,13 +41,17 @@ def always_ready() -> Sequence[str]:
     return ()
 
 
+def tell_nobody(_account: Address) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class House:
     """Everything an operation may use; the daemon fills it in.
 
-    ``abort`` closes an open session in the vault and tells its peer, if it has one. ``readiness`` gives the reasons
-    why no traffic should come (still starting, draining); the store and the catalogue are asked here. ``clock``:
-    milliseconds since 1970.
+    ``abort`` ends an open session and tells its peer, if it has one. ``credited`` is told of accounts that can pay more
+    or on other terms than before, ``barred`` of those that may use nothing more. ``readiness`` gives the reasons why no
+    traffic should come (still starting, draining); the store and the catalogue are asked here. ``clock``: milliseconds
+    since 1970.
     """
 
     ledger: Ledger
@@ -57,6 +61,8 @@ class House:
     books: Books
     abort: Callable[[Session], Awaitable[None]]
     clock: Callable[[], int]
+    credited: Callable[[Address], None] = tell_nobody
+    barred: Callable[[Address], None] = tell_nobody
     peers: Callable[[], Awaitable[Sequence[PeerView]]] = no_peers
     readiness: Callable[[], Sequence[str]] = always_ready
     version: str = ""

@@ -38,6 +38,8 @@ async def top_up(house: House, call: Call[TopUpCreate, None]) -> Reply:
         now=house.clock(),
     )
     receipt = await house.ledger.move(movement)
+    if not receipt.repeated:
+        house.credited(movement.address)
     return Reply(
         status=200 if receipt.repeated else 201,
         body=TopUpView(
@@ -63,6 +65,8 @@ async def adjust(house: House, call: Call[AdjustmentCreate, None]) -> Reply:
         now=house.clock(),
     )
     receipt = await house.ledger.move(movement)
+    if amount > 0 and not receipt.repeated:
+        house.credited(movement.address)
     return Reply(
         status=200 if receipt.repeated else 201,
         body=AdjustmentView(
@@ -91,6 +95,8 @@ async def give(house: House, call: Call[BucketCreate, None]) -> Reply:
         now=now,
     )
     receipt = await house.ledger.give(gift)
+    if not receipt.repeated:
+        house.credited(gift.address)
     bucket = next(bucket for bucket in receipt.account.buckets if bucket.id == receipt.bucket)
     return Reply(
         status=200 if receipt.repeated else 201,
