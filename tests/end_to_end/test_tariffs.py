@@ -1,0 +1,162 @@
+"""Tariffs of a catalogue of one's own through the Diameter door: nights, borders of months, plans and countries."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from balances.money import parse_amount
+from ocs.diameter import avps
+from ocs.diameter.message import Message
+from tests.gateway import (
+    CLOSE,
+    DATA,
+    OPEN,
+    UPDATE,
+    VOICE,
+    Gateway,
+    call_data,
+    ccr,
+    granted,
+    octets,
+    result,
+    seconds,
+    service,
+    services,
+    subscriber,
+)
+from tests.house import House
+
+GOLDEN = Path(__file__).parents[1] / "charging" / "golden" / "catalogue"
+MB = 10**6
+Open = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with House(tmp_path_factory.mktemp("tariffs"), OCS_CHARGING__CATALOGUE=str(GOLDEN)) as house:
+        yield house
+
+
+@pytest.fixture
+async def gateway(house: House) -> AsyncIterator[Gateway]:
+    async with Gateway("127.0.0.1", house.ports["diameter"]) as gateway:
+        yield gateway
+
+
+_numbers = iter(range(491_760_000_000, 491_760_001_000))
+
+
+def on_plan(house: House, plan: str, money: str = "50.00") -> tuple[bytes, str]:
+    """A fresh subscriber: the Subscription-Id and the account."""
+    number = str(next(_numbers))
+    identities = [{"type": "e164", "value": number}]
+    house.post("/v1/accounts", {"id": f"a{number}", "plan": plan, "currency": "EUR", "identities": identities})
+    house.post(f"/v1/accounts/a{number}/topups", {"amount": money, "reference": "test"})
+    return subscriber(number), f"a{number}"
+
+
+def at(text: str) -> bytes:
+    """Event-Timestamp of a local time."""
+    return avps.EVENT_TIMESTAMP.encode(int(datetime.fromisoformat(text).timestamp()))
+
+
+def spent(house: House, account: str, money: str = "50.00") -> int:
+    found = house.money(account)
+    assert found["reserved"] == 0
+    return parse_amount(money) - found["balance"]
+
+
+def only(answer: Message) -> tuple[int | None, int | None]:
+    """What the only service was granted, and for how many seconds."""
+    assert result(answer) == 2001
+    (found,) = services(answer).values()
+    return granted(found), found.get(avps.VALIDITY_TIME)
+
+
+async def call(gateway: Gateway, who: bytes, name: str, *steps: tuple[str, int], to: str = "493012345678") -> list[int]:
+    """A call: each step is a time and the seconds used since the last; the grants."""
+    grants = []
+    for number, (time, used) in enumerate(steps):
+        last = number == len(steps) - 1
+        kind = OPEN if not number else CLOSE if last else UPDATE
+        wanted = None if last else [seconds(3600)]
+        part = service(1, wanted=wanted, used=[seconds(used)] if number else None)
+        parts = ccr(name, kind, number, who, part, call_data(to), at(time), context=VOICE)
+        answer = await gateway.ask(parts)
+        assert result(answer) == 2001
+        if not last:
+            grants.append(only(answer)[0] or 0)
+    return grants
+
+
+async def test_a_call_into_the_night(house: House, gateway: Gateway) -> None:
+    who, account = on_plan(house, "clock")
+    steps = (("2026-03-03T21:50+01:00", 0), ("2026-03-03T22:00+01:00", 600), ("2026-03-03T22:20+01:00", 1200))
+    assert await call(gateway, who, "t;1", *steps) == [600, 3600]
+    assert spent(house, account) == 600_000 + 600_000
+
+
+async def test_a_friday_night_becomes_saturday(house: House, gateway: Gateway) -> None:
+    who, account = on_plan(house, "clock")
+    steps = (("2026-03-06T23:30+01:00", 0), ("2026-03-07T00:00+01:00", 1800), ("2026-03-07T00:10+01:00", 600))
+    assert await call(gateway, who, "t;2", *steps) == [1800, 3600]
+    assert spent(house, account) == 900_000 + 120_000
+
+
+async def test_the_leap_day_is_a_day_of_its_own(house: House, gateway: Gateway) -> None:
+    who, account = on_plan(house, "clock")
+    steps = (("2024-02-29T23:59+01:00", 0), ("2024-03-01T00:00+01:00", 60), ("2024-03-01T00:01+01:00", 60))
+    assert await call(gateway, who, "t;3", *steps) == [60, 3600]
+    assert spent(house, account) == 30_000
+
+
+async def test_a_deck_changes_with_the_month(house: House, gateway: Gateway) -> None:
+    """First minute 0.06 and seconds in June, half of it from the first of July on."""
+    who, account = on_plan(house, "deck")
+    steps = (("2026-06-30T23:59+02:00", 0), ("2026-07-01T00:00+02:00", 60), ("2026-07-01T00:01+02:00", 60))
+    assert await call(gateway, who, "t;4", *steps, to="491521234567") == [60, 3600]
+    assert spent(house, account) == 60_000 + 30_000
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "validity", "due"),
+    [
+        ("spring", "2026-03-29T01:30+01:00", "2026-03-29T03:10+02:00", 7200, 200_000),
+        ("autumn", "2026-10-25T02:30+02:00", "2026-10-25T02:40+01:00", 5400, 0),
+    ],
+)
+async def test_the_nights_when_the_clocks_change(
+    house: House, gateway: Gateway, name: str, first: str, second: str, validity: int, due: int
+) -> None:
+    """From two to three data is free: an hour that does not come in spring, and comes twice in autumn."""
+    who, account = on_plan(house, "office")
+    opened = await gateway.ask(ccr(f"t;{name}", OPEN, 0, who, service(10, wanted=()), at(first), context=DATA))
+    assert only(opened) == (10 * MB, validity)
+    used = service(10, wanted=(), used=[octets(10 * MB)])
+    assert result(await gateway.ask(ccr(f"t;{name}", UPDATE, 1, who, used, at(second), context=DATA))) == 2001
+    last = service(10, used=[octets(10 * MB)])
+    assert result(await gateway.ask(ccr(f"t;{name}", CLOSE, 2, who, last, at(second), context=DATA))) == 2001
+    assert spent(house, account) == due
+
+
+async def test_a_plan_change_in_mid_session(house: House, gateway: Gateway) -> None:
+    who, account = on_plan(house, "second")
+    opening = service(1, wanted=[seconds(300)])
+    parts = (call_data("493012345678"), at("2026-03-03T12:00+01:00"))
+    assert only(await gateway.ask(ccr("t;p", OPEN, 0, who, opening, *parts, context=VOICE)))[0] == 300
+    house.patch(f"/v1/accounts/{account}", {"plan": "minute"})
+    more = service(1, wanted=[seconds(300)], used=[seconds(300)])
+    assert only(await gateway.ask(ccr("t;p", UPDATE, 1, who, more, *parts, context=VOICE)))[0] == 300
+    last = service(1, used=[seconds(61)])
+    assert result(await gateway.ask(ccr("t;p", CLOSE, 2, who, last, *parts, context=VOICE))) == 2001
+    assert spent(house, account) == 300_000 + 240_000
+
+
+async def test_an_emergency_call_of_a_suspended_account(house: House, gateway: Gateway) -> None:
+    who, account = on_plan(house, "second")
+    house.patch(f"/v1/accounts/{account}", {"status": "suspended"})
+    steps = (("2026-03-03T12:00+01:00", 0), ("2026-03-03T12:05+01:00", 300))
+    assert await call(gateway, who, "t;sos", *steps, to="112") == [3600]
+    assert spent(house, account) == 0
