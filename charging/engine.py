@@ -45,6 +45,9 @@ from charging.quoting import Quoted, Quoter, lifetime, use
 from charging.settings import ChargingSettings
 from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
 
+NAMES_KEPT = 7 * 86_400_000
+"""Milliseconds for which a claimed name stays its first owner's: longer than any call."""
+
 ATTEMPTS = 4
 """How often a charge is tried whose terms turn out to have changed meanwhile."""
 
@@ -92,6 +95,10 @@ class Engine:
         if free is None and outcome.result is Result.UNKNOWN_SESSION and self._is_emergency(event):
             return self._emergency_outcome(event)  # opened through another worker, or by nobody we know
         return outcome
+
+    async def claim(self, name: str, owner: str) -> str:
+        """Whose is this name, over all workers? The first to claim it keeps it; may raise Unavailable."""
+        return await self.ledger.claim(name, owner, NAMES_KEPT)
 
     async def recall(self, session: str) -> Memory | None:
         """What the vault keeps of a session for a door that has forgotten it; may raise Unavailable."""

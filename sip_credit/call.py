@@ -73,6 +73,7 @@ class Calls:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._calls: OrderedDict[str, Call] = OrderedDict()
+        self._later: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -88,6 +89,17 @@ class Calls:
         self._calls.move_to_end(session)
         if len(self._calls) > self._limit:
             self._calls.popitem(last=False)
+
+    def rename(self, name: str, session: str) -> None:
+        """A later call has the Call-ID of an earlier one: reports that know only the Call-ID mean the later."""
+        self._later[name] = session
+        self._later.move_to_end(name)
+        if len(self._later) > self._limit:
+            self._later.popitem(last=False)
+
+    def meant_by(self, name: str) -> str:
+        """The session that a report means whose Call-ID makes this name."""
+        return self._later.get(name, name)
 
     def drop(self, session: str) -> None:
         self._calls.pop(session, None)
@@ -113,6 +125,8 @@ def measure(call: Call | None, reported: int | None, now: int, tolerance: int) -
     """
     if call is None:
         return Measure(milliseconds=reported or 0)
+    if reported is not None:  # nobody can have talked for longer than since the check
+        reported = min(reported, max(0, now - call.invited_at) + tolerance)
     if call.started_at is None:
         return Measure(milliseconds=reported if reported is not None else max(0, now - call.invited_at))
     own = max(0, now - call.started_at)

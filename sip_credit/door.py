@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
-from sip_credit.call import Call, Calls, Ending, measure, unpack
+from sip_credit.call import Call, Calls, Ending, measure, session_of, unpack
 from sip_credit.digest import Digest, Verdict
 from sip_credit.limits import Load, Traffic
 from sip_credit.message import respond
@@ -60,6 +60,10 @@ class Engine(Protocol):
 
     async def handle(self, event: ChargingEvent) -> Outcome:
         """Charge it; a store that is away is the outcome UNAVAILABLE."""
+        ...
+
+    async def claim(self, name: str, owner: str) -> str:
+        """Whose is this name? The first to claim it keeps it; may raise Unavailable."""
         ...
 
     async def recall(self, session: str) -> Memory | None:
@@ -218,17 +222,48 @@ class Door:
         self._within(transaction, "invite", self._settings.answer_within_ms, self._check(transaction, check))
 
     async def _check(self, transaction: Transaction[Any], check: Check) -> None:
-        session = check.event.session
-        async with self._turns.of(session):
+        name = check.event.session
+        async with self._turns.of(name):
             if transaction.answered:
                 return  # cancelled or too late while another request of the call was served: nothing was asked yet
-            outcome = await self._ask(check.event)
+            try:
+                check, outcome = await self._decide(check)
+            except Unavailable:
+                why = unavailable("unavailable", check.peer.header_prefix, self._settings)
+                self._answer(transaction, "invite", why)
+                return
             answer, call = answer_check(check, outcome, self._settings)
             heard = transaction.hop.open and self._answer(transaction, "invite", answer)
             if call is not None and heard:
-                self._calls.put(session, call)
+                self._calls.put(check.event.session, call)
+                if check.event.session != name:
+                    self._calls.rename(name, check.event.session)
             elif outcome.result is Result.OK:
                 await self._undo(check)
+
+    async def _decide(self, check: Check) -> tuple[Check, Outcome]:
+        """Ask the engine, under a session that is this check's alone: no other call may be charged for it, or end it.
+
+        The first check of a Call-ID has the session that reports can find by the Call-ID. The same check again gets the
+        same answer only as long as its call waits to be answered; after that it is another call.
+        """
+        try:
+            owner = await self._engine.claim(check.event.session, check.identity)
+        except Unavailable:
+            owner = ""  # an emergency call is allowed all the same, anything else refused
+        if owner != check.identity:
+            check = check.under(session_of(check.identity))
+        outcome = await self._ask(check.event)
+        if outcome.replayed and not await self._waits(check.event.session):
+            check = check.under(session_of(f"{check.identity};{secrets.token_hex(8)}"))
+            outcome = await self._ask(check.event)
+        return check, outcome
+
+    async def _waits(self, session: str) -> bool:
+        """Is it open, and not answered yet?"""
+        memory = await self._engine.recall(session)
+        call = unpack(memory.context) if memory and memory.open else None
+        return call is not None and call.started_at is None and not call.ended
 
     async def _undo(self, check: Check) -> None:
         """Nobody knows of the grant: close its session. If even that fails, the reservation lapses unanswered."""
@@ -274,6 +309,8 @@ class Door:
         elif self._overloaded(peer):
             self._answer(transaction, report.kind, unavailable("overload", peer.header_prefix, self._settings))
         else:
+            if report.by_call_id:
+                report = msgspec.structs.replace(report, session=self._calls.meant_by(report.session))
             work = self._report(transaction, report)
             self._within(transaction, report.kind, self._settings.report_within_ms, work)
 

@@ -70,6 +70,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     peer: Peer
     target: str
+    identity: str
+    """What makes it this check and no other: a caller chooses its Call-ID and may choose it twice."""
+
+    def under(self, session: str) -> "Check":
+        """The same check with a session of another name."""
+        return msgspec.structs.replace(self, event=msgspec.structs.replace(self.event, session=session))
 
 
 def read_check(
@@ -116,8 +122,15 @@ def read_check(
         lapse=Lapse.RELEASE,
         context=call.pack(),
     )
-    check = Check(event=event, call=call, peer=peer, target=request.uri)
+    check = Check(event=event, call=call, peer=peer, target=request.uri, identity=_identity(request, identities))
     return loop(peer) if leads_to(_contact(check, wanted), own) else check
+
+
+def _identity(request: Request, identities: tuple[Identity, ...]) -> str:
+    """The caller, the call as it names it, whom it calls, and the proxy's transaction."""
+    payers = ",".join(f"{identity.type}:{identity.value}" for identity in identities)
+    names = (request.call_id, request.from_.tag, str(request.cseq.number), payers, request.uri)
+    return session_of("\n".join((*names, request.via.sent_by, request.via.branch)))
 
 
 def answer_check(check: Check, outcome: Outcome, settings: Settings) -> tuple[Answer, Call | None]:

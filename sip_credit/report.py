@@ -52,6 +52,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     announced: bool
     """It says itself what it is; else its method does, and it means a call only if we know that call."""
     session: str
+    by_call_id: bool
+    """The report names no session: the one of its Call-ID is meant."""
     call_id: str
     duration_ms: int | None
     cause: str
@@ -84,7 +86,8 @@ def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
         return Answer(status=400, reason=str(error))
     call_id = request.headers.get(prefix + "Call-ID") or ("" if said else request.call_id)
     session = request.headers.get(prefix + "Session").lower()
-    if not is_session(session):
+    by_call_id = not is_session(session)
+    if by_call_id:
         if not call_id:
             return Answer(status=481 if session else 400, reason="" if session else f"No {prefix}Session")
         session = session_of(call_id)
@@ -92,6 +95,7 @@ def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
         kind=kind,
         announced=bool(said),
         session=session,
+        by_call_id=by_call_id,
         call_id=clean(call_id)[:LONGEST_NAME],
         duration_ms=duration,
         cause=causes(request),
@@ -220,7 +224,7 @@ def answer_interim(report: Report, outcome: Outcome, call: Call, total: int) -> 
     item = item_of(outcome)
     granted = (item.granted or 0) if item and outcome.result is Result.OK else 0
     cap = total + granted
-    if item and granted and (cap > call.cap or not call.exact):
+    if item and granted and (cap > call.cap or item.final is None or not call.exact):
         extended = msgspec.structs.replace(call, cap=cap, exact=True)
         return Answer(status=200, headers=grant_headers(item, extended, prefix)), extended
     reason = "insufficient-credit" if granted else refused_as(outcome).value

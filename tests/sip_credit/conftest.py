@@ -79,6 +79,11 @@ class Gate:
         await self.opened.wait()
         return outcome
 
+    async def claim(self, name: str, owner: str) -> str:
+        if self.away:
+            raise Unavailable("away")
+        return await self.engine.claim(name, owner)
+
     async def recall(self, session: str) -> Memory | None:
         if self.away:
             raise Unavailable("away")

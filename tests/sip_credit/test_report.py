@@ -13,6 +13,7 @@ REPORT = Report(
     kind=Kind.INTERIM,
     announced=True,
     session="a" * 16,
+    by_call_id=False,
     call_id="c",
     duration_ms=50_000,
     cause="",

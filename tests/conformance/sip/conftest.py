@@ -67,6 +67,9 @@ class Bench:
         await self.held.wait()
         return await self.engine.handle(event)
 
+    async def claim(self, name: str, owner: str) -> str:
+        return await self.engine.claim(name, owner)
+
     async def recall(self, session: str) -> Memory | None:
         return await self.engine.recall(session)
 
