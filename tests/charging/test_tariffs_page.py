@@ -1,6 +1,7 @@
 """docs/tariffs.md says only what is so: its examples are a catalogue, its prices are charged, its errors are said."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from tests.charging.desk import MAIN, NOON, Desk
 PAGE = (Path(__file__).parents[2] / "docs" / "tariffs.md").read_text()
 FENCES = re.findall(r"```(\w+(?: \w+)?)\n(.*?)```", PAGE, re.DOTALL)
 GOOD = "\n".join(text for kind, text in FENCES if kind == "toml")
+DECK = next(text for kind, text in FENCES if kind == "csv")
+FILES = {"page.toml": GOOD.encode(), "decks/world.csv": DECK.encode()}
+TIMED = re.findall(r"^\| (traveller) \| (.+?) \| (\d.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
 MISTAKE = next(text for kind, text in FENCES if kind == "toml mistake")
 SAID = [text.splitlines() for kind, text in FENCES if kind == "text"]
 ROWS = re.findall(r"^\| ((?:data|voice|sms) \S+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
@@ -23,7 +27,7 @@ ROWS = re.findall(r"^\| ((?:data|voice|sms) \S+) \| (.+?) \| (.+?) \|$", PAGE, r
 
 @pytest.fixture(scope="module")
 def page() -> Catalogue:
-    return parse({"page.toml": GOOD.encode()})
+    return parse(FILES)
 
 
 def asked(use: str, units: str) -> tuple[Service, RequestItem]:
@@ -60,8 +64,25 @@ async def test_prices_of_the_page_are_charged(page: Catalogue, use: str, units: 
         assert (enquired.spent, debited.spent, spent) == (due, due, due)
 
 
+@pytest.mark.parametrize(("plan", "use", "when", "units", "cost"), TIMED)
+async def test_prices_of_times_and_places(
+    page: Catalogue, plan: str, use: str, when: str, units: str, cost: str
+) -> None:
+    desk = Desk(MemoryLedger(), page)
+    desk.now = int(datetime.fromisoformat(when).timestamp()) * 1000
+    await desk.open(balance="50", plan=plan)
+    kind, *words = use.split()
+    visited = next((word.removeprefix("visited=") for word in words if word.startswith("visited=")), "")
+    called = next((word for word in words if word.startswith("+")), "")
+    unit = Unit.OCTETS if kind == "data" else Unit.SECONDS
+    service = Service(kind=ServiceKind(kind), called=called, visited=visited)
+    item = RequestItem(key="k", wanted=quantity(units, unit))
+    debited = await desk.ask(Action.DEBIT, item, service=service)
+    assert (debited.result, debited.spent) == (Result.OK, parse_amount(cost))
+
+
 def test_there_are_prices_to_test() -> None:
-    assert len(ROWS) == 16
+    assert (len(ROWS), len(TIMED)) == (16, 11)
 
 
 def test_offers_of_the_page(page: Catalogue) -> None:
@@ -72,7 +93,7 @@ def test_offers_of_the_page(page: Catalogue) -> None:
 
 def mistakes(text: str) -> list[str]:
     with pytest.raises(CatalogueError) as caught:
-        parse({"page.toml": GOOD.encode(), "mistake.toml": text.encode()})
+        parse({**FILES, "mistake.toml": text.encode()})
     return str(caught.value).splitlines()
 
 
