@@ -18,6 +18,7 @@ from simulators.api import ApiError
 from simulators.books import Books
 from simulators.diameter_client import Refused
 from simulators.display import print_result, show_live
+from simulators.gateway import PROFILES
 from simulators.mno import Mno
 from simulators.report import Outcomes
 from simulators.run import Network, Result, simulate
@@ -104,11 +105,13 @@ def simulate_command(context: click.Context, /, config: Path) -> None:
 @_setting("tx", float, "Seconds after which an unanswered request is repeated.")
 @_setting("attempts", int, "How often a request is sent at most.")
 @click.option("--mix", type=(float, float, float), default=(5, 2, 3), show_default=True, help="Data, voice, SMS.")
+@click.option("--profile", type=click.Choice(sorted(PROFILES)), help="Whose ways the packet gateway has.")
 @click.pass_context
-def mno(context: click.Context, /, mix: tuple[float, float, float], **given: Any) -> None:
+def mno(context: click.Context, /, mix: tuple[float, float, float], profile: str | None, **given: Any) -> None:
     """A packet gateway, an IMS core and an SMS centre over Diameter."""
     shared = _common(context, given, "diameter")
-    options = MnoOptions(**shared, realm=given["realm"], mix=Mix(data=mix[0], voice=mix[1], sms=mix[2]))
+    weights = Mix(data=mix[0], voice=mix[1], sms=mix[2])
+    options = MnoOptions(**shared, realm=given["realm"], mix=weights, profile=profile or "")
     _run(Mno(options, Books(), Outcomes()), options, given)
 
 

@@ -110,6 +110,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     split_octets: bool = False
     """Reports input and output octets without their sum, and says it knows no multiple services (Open5GS)."""
+    keyed: bool = True
+    """Names rating groups; else there is one service without a name."""
+    asks: int = 0
+    """Units asked for; 0 leaves the size to the server."""
+    action_always: bool = False
+    """Sends Requested-Action in sessions too, where it means nothing."""
+    opens_empty: bool = False
+    """Opens the session without asking for anything, and asks in an update."""
+    new_identifiers: bool = False
+    """Repeats with a new End-to-End Identifier and without the T flag."""
 
 
 class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):

@@ -108,7 +108,7 @@ class DiameterClient:
         """Send a CCR that was due at ``due`` (``time.monotonic()``) until answered; None if it never was."""
         message = encode_ccr(request, self._options.realm, self._server, self._state)
         message.header.end_to_end_identifier = self._next_end_to_end()
-        answer = await self._repeat(message)
+        answer = await self._repeat(message, 1.0 if request.profile.new_identifiers else STAROS_SHARE)
         if answer is None:
             self._outcomes.note("unanswered")
             return None
@@ -119,13 +119,14 @@ class DiameterClient:
                 self._outcomes.note(f"rating group result {grant.result}")
         return answer
 
-    async def _repeat(self, message: Message) -> Answer | None:
+    async def _repeat(self, message: Message, forgets: float) -> Answer | None:
+        """``forgets``: share of repeats with a new End-to-End Identifier and no T flag."""
         exchange = _Exchange()
         try:
             for attempt in range(self._settings.attempts):
                 if attempt:
                     self._outcomes.note("retransmissions")
-                    if self.link.chance(STAROS_SHARE):
+                    if self.link.chance(forgets):
                         message.header.end_to_end_identifier = self._next_end_to_end()
                     else:
                         message.header.is_retransmit = True

@@ -2,6 +2,8 @@
 
 from random import Random
 
+from msgspec.structs import replace
+
 from simulators.books import Books, Item, Service, data_tariff
 from simulators.clients import SessionRunner, session_ids
 from simulators.credit import KeyId, Meter, Profile
@@ -11,10 +13,16 @@ from simulators.traffic import Subscriber
 
 HOST = "pgw1.example.net"
 GATEWAY = Profile(name="data", context="32251@3gpp.org", meter=Meter.OCTETS, host=HOST)
-OPEN5GS = Profile(name="data", context="32251@3gpp.org", meter=Meter.OCTETS, host=HOST, split_octets=True)
+PROFILES = {
+    "plain": GATEWAY,
+    "open5gs": replace(GATEWAY, split_octets=True, keyed=False, asks=1_000_000, action_always=True),
+    "magma": replace(GATEWAY, opens_empty=True, asks=160_000),
+    "staros": replace(GATEWAY, new_identifiers=True),
+}
+"""The ways of real gateways, as data: a further one is a line."""
+OPEN5GS = PROFILES["open5gs"]
 OPEN5GS_SHARE = 0.2
-"""Share of sessions in the ways of Open5GS: no rating group, a fixed request, input and output octets without a sum."""
-OPEN5GS_REQUEST = 1_000_000
+"""Share of sessions in the ways of Open5GS where no profile is chosen; the others are plain."""
 RATES = {10: (20_000, 400_000), 20: (5_000, 40_000), 99: (10_000, 100_000), 30: (5_000, 50_000)}
 """Octets per second, from and to, of each rating group's traffic."""
 SHARES = {10: 0.9, 20: 0.4, 99: 0.3, 30: 0.2}
@@ -26,8 +34,10 @@ LENGTH_MS = (20_000, 240_000)
 class Gateway:
     """Starts data sessions; what each does is drawn beforehand."""
 
-    def __init__(self, runner: SessionRunner) -> None:
+    def __init__(self, runner: SessionRunner, profile: Profile | None = None) -> None:
+        """All sessions in the ways of ``profile``; None: as they come."""
         self._runner = runner
+        self._profile = profile
         self._random = Random(f"{runner.settings.seed}:gateway")
         self._ids = session_ids(HOST, runner.settings.seed)
 
@@ -41,15 +51,20 @@ class Gateway:
         ends_at = now + random.randint(*LENGTH_MS)
         overuse = random.random() < self._runner.settings.overuse
         profile = OPEN5GS if random.random() < OPEN5GS_SHARE else GATEWAY
-        if profile is OPEN5GS:
-            meter = KeyMeter(
-                KeyId(), random.randint(*RATES[10]), (now, ends_at), wanted=OPEN5GS_REQUEST, overuse=overuse
-            )
-            meters = [meter]
+        profile = self._profile or profile
+        if not profile.keyed:
+            rate = random.randint(*RATES[10])
+            meters = [KeyMeter(KeyId(), rate, (now, ends_at), wanted=profile.asks, overuse=overuse)]
         else:
             groups = [group for group, share in SHARES.items() if random.random() < share] or [10]
             meters = [
-                KeyMeter(KeyId(group), random.randint(*RATES[group]), self._window(now, ends_at), overuse=overuse)
+                KeyMeter(
+                    KeyId(group),
+                    random.randint(*RATES[group]),
+                    self._window(now, ends_at),
+                    wanted=profile.asks,
+                    overuse=overuse,
+                )
                 for group in groups
             ]
         items = tuple(self._item(subscriber, session, meter) for meter in meters)

@@ -55,7 +55,9 @@ def encode_ccr(request: Request, realm: str, server: str, state: int) -> Message
         ccr.termination_cause = 1
     if request.type is RequestType.EVENT:
         ccr.requested_action = request.action
-    elif request.type is RequestType.INITIAL:
+    elif request.profile.action_always:
+        ccr.requested_action = 0
+    if request.type is RequestType.INITIAL:
         ccr.multiple_services_indicator = 0 if request.profile.split_octets else 1
     ccr.multiple_services_credit_control = [_mscc(report, request.profile) for report in request.keys]
     ccr.service_information = _service_information(request)

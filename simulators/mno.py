@@ -28,7 +28,7 @@ class Mno(Network):
         )
         data, voice, sms = self._runners
         self._elements: dict[str, gateway.Gateway | ims.ImsCore | smsc.SmsCentre] = {
-            "data": gateway.Gateway(data),
+            "data": gateway.Gateway(data, gateway.PROFILES.get(options.profile)),
             "voice": ims.ImsCore(voice),
             "sms": smsc.SmsCentre(sms),
         }

@@ -82,8 +82,8 @@ class CreditSession:
     def start(self, now: int) -> Request:
         """The initial request, for the meters that have traffic now."""
         self.state = State.PENDING
-        keys = tuple(self._ask(meter, reason) for meter, reason in self._due(now))
-        return self._send(RequestType.INITIAL, keys)
+        due = [] if self._profile.opens_empty else self._due(now)
+        return self._send(RequestType.INITIAL, tuple(self._ask(meter, reason) for meter, reason in due))
 
     def advance(self, now: int) -> Request | None:
         """Let traffic pass up to ``now``; the request that is due then, if any and none is in flight."""

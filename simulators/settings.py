@@ -76,6 +76,8 @@ class MnoOptions(SimulationOptions, frozen=True, kw_only=True):
     """A run of the mobile core."""
 
     mix: Mix = Mix()
+    profile: str = ""
+    """Whose ways the packet gateway has: a key of ``gateway.PROFILES``; empty for some of each."""
     realm: str = "example.net"
     """Destination-Realm: the server's."""
 

@@ -13,7 +13,7 @@ from simulators.credit import (
     RequestedAction,
     RequestType,
 )
-from simulators.gateway import GATEWAY, OPEN5GS
+from simulators.gateway import GATEWAY, OPEN5GS, PROFILES
 from simulators.ims import VOICE
 from simulators.messages import decode_cca, encode_ccr
 from simulators.smsc import MESSAGE
@@ -56,6 +56,12 @@ def test_the_ways_of_open5gs():
     assert (used.cc_input_octets, used.cc_output_octets, used.cc_total_octets) == (2, 9, None)
     assert ccr.multiple_services_credit_control[0].rating_group is None
     assert ccr.multiple_services_indicator == 0
+
+
+def test_only_open5gs_sends_an_action_in_sessions():
+    for name, profile in PROFILES.items():
+        ccr = sent(profile, KeyReport(key=KeyId(), wanted=1_000_000), kind=RequestType.UPDATE)
+        assert (ccr.requested_action == 0) == (name == "open5gs"), name
 
 
 def test_a_call_says_who_calls_whom_and_that_it_is_an_invite():

@@ -16,6 +16,7 @@ from simulators.credit import (
     Request,
     RequestType,
 )
+from simulators.gateway import PROFILES
 from simulators.quota import Gate, KeyMeter
 from simulators.session import CreditSession, State
 from simulators.traffic import make_subscribers
@@ -29,10 +30,18 @@ ITEM = Item(SUBSCRIBER.account, "data", "s", "data", "10")
 class Talk:
     """A session with one meter of 100 octets per second, and its books."""
 
-    def __init__(self, *, until: int = 60_000, ends_at: int = 60_000, overuse: bool = False, begins: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        until: int = 60_000,
+        ends_at: int = 60_000,
+        overuse: bool = False,
+        begins: int = 0,
+        profile: Profile = PROFILE,
+    ) -> None:
         self.meter = KeyMeter(KEY, 100, (begins, until), overuse=overuse)
         self.books = Books()
-        self.session = CreditSession("s", SUBSCRIBER, PROFILE, (self.meter,), (ITEM,), self.books, ends_at=ends_at)
+        self.session = CreditSession("s", SUBSCRIBER, profile, (self.meter,), (ITEM,), self.books, ends_at=ends_at)
 
     def open(self, granted: int = 1_000, **terms: object) -> None:
         self.session.receive(granting(self.session.start(0), granted, **terms), 0)
@@ -51,6 +60,14 @@ def test_the_initial_request_asks_for_quota_and_reports_nothing():
     request = Talk().session.start(0)
     assert (request.type, request.number) == (RequestType.INITIAL, 0)
     assert [(key.key, key.used, key.wanted, key.reason) for key in request.keys] == [(KEY, None, 0, None)]
+
+
+def test_magma_opens_without_asking_and_asks_in_an_update():
+    talk = Talk(profile=PROFILES["magma"])
+    assert talk.session.start(0).keys == ()
+    talk.session.receive(Answer(result=2001), 0)
+    _, request = talk.next()
+    assert (request.type, [key.wanted for key in request.keys]) == (RequestType.UPDATE, [0])
 
 
 def test_a_service_without_traffic_yet_opens_the_session_and_asks_later():
