@@ -103,10 +103,9 @@ def request_parts(identity: Identity, client: Client, *more: bytes) -> tuple[byt
     return tuple(parts)
 
 
-def re_auth(identity: Identity, client: Client, rating_group: int | None = None) -> tuple[bytes, ...]:
-    """An RAR of all the session's services, or of one rating group."""
-    parts = request_parts(identity, client, avps.RE_AUTH_REQUEST_TYPE.encode(ReAuthRequestType.AUTHORIZE_ONLY))
-    return parts if rating_group is None else (*parts, avps.RATING_GROUP.encode(rating_group))
+def re_auth(identity: Identity, client: Client) -> tuple[bytes, ...]:
+    """An RAR without Rating-Group: of all the session's services, which is what every gateway understands."""
+    return request_parts(identity, client, avps.RE_AUTH_REQUEST_TYPE.encode(ReAuthRequestType.AUTHORIZE_ONLY))
 
 
 class Ask(Protocol):

@@ -140,12 +140,20 @@ class Gateway:
         ids = request.hop_by_hop, request.end_to_end
         self._writer.write(encode_message(0x40, request.command, request.application, *ids, [*head, *parts]))
 
+    def _live(self, watchdog: Message) -> None:
+        parts = avps.RESULT_CODE.encode(2001), avps.ORIGIN_HOST.encode(self.identity), avps.ORIGIN_REALM.encode(REALM)
+        ids = watchdog.hop_by_hop, watchdog.end_to_end
+        self._writer.write(encode_message(0, Command.DEVICE_WATCHDOG, 0, *ids, parts))
+
     async def _read(self) -> None:
         try:
             while True:
                 head = await self._reader.readexactly(HEADER_SIZE)
                 body = await self._reader.readexactly(int.from_bytes(head[1:4], "big") - HEADER_SIZE)
                 message = Message(head + body)
+                if message.command == Command.DEVICE_WATCHDOG and message.is_request:
+                    self._live(message)
+                    continue
                 if message.is_request:
                     self.requests.put_nowait(message)
                     continue
