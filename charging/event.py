@@ -93,6 +93,9 @@ class RequestItem(Record, frozen=True, kw_only=True):
     used: int = 0
     total: int | None = None
     wanted: int | None = None
+    reported: tuple[tuple[Unit, int], ...] = ()
+    """All that the client counted since the last report, by unit, where it counted in several: whatever it wants, what
+    it used is settled in the unit in which the item is priced. Stands for ``used`` then."""
 
 
 class ChargingEvent(Record, frozen=True, kw_only=True):
@@ -125,6 +128,8 @@ class ChargingEvent(Record, frozen=True, kw_only=True):
     """What becomes of the reservations if the session lapses; None: by the service's policy."""
     context: bytes | None = None
     """The door's own memory of the session, kept in the vault; None leaves it as it is."""
+    sequence: int | None = None
+    """The request's number, if the door counts a session's requests: an old one is known for one by it."""
 
 
 class Memory(Record, frozen=True, kw_only=True):
@@ -155,6 +160,8 @@ class Result(StrEnum):
     """The session ended before; nothing was done."""
     NOTHING_TO_REFUND = "nothing-to-refund"
     OUT_OF_RANGE = "out-of-range"
+    FORGOTTEN = "forgotten"
+    """It may have been answered so long ago that the answer is not kept: nothing was done."""
     UNAVAILABLE = "unavailable"
     """The store gave no answer: the outcome is unknown, only a repeat will tell."""
 

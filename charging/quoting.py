@@ -156,11 +156,15 @@ def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observ
     """What the ledger is told of an item."""
     item, unit = quoted.item, quoted.unit
     used, total = item.used, item.total
-    if item.unit not in (None, unit):
+    if item.reported:
+        used = dict(item.reported).get(unit, 0)
+        if not used and any(units for _, units in item.reported):
+            observer.unit_mismatch(event.door, event.session, item.unit or item.reported[0][0], unit)
+    elif item.unit not in (None, unit):
         if used or total:
             observer.unit_mismatch(event.door, event.session, item.unit or unit, unit)
         used, total = 0, None
-    elif unit is Unit.MONEY and quoted.quote is None:
+    if unit is Unit.MONEY and quoted.quote is None:
         used, total = 0, None  # another currency is not ours to count
     size = wanted(quoted, event.phase)
     return Use(

@@ -5,6 +5,7 @@ Rating-Group, units at command level), strict where a mistake would cost money.
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -18,13 +19,13 @@ from charging.event import (
     IdentityType,
     Phase,
     RequestItem,
-    Service,
     ServiceKind,
     Unit,
 )
 from ocs.credit_control.copies import copies_sent
+from ocs.credit_control.service import described
 from ocs.diameter import avps
-from ocs.diameter.codes import ResultCode, RoleOfNode
+from ocs.diameter.codes import ResultCode
 from ocs.diameter.currency import ALPHABETIC
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Group, Message
@@ -111,13 +112,14 @@ def read(message: Message, now: int) -> CreditControlRequest:
     event = ChargingEvent(
         session=session,
         operation=f"{request_type}:{number}",
+        sequence=number,
         fingerprint=_fingerprint(message),
         phase=phase,
         door="diameter",
         at=_rating_time(message, now),
         now=now,
         identities=identities(message),
-        service=_service(message, kind, phase),
+        service=described(message, kind, phase),
         items=items,
         action=action,
         refund_of=_refund_of(message, session) if action is Action.REFUND else "",
@@ -244,74 +246,6 @@ def identify(kind: IdentityType, data: str) -> tuple[Identity, ...]:
     return (address,)
 
 
-# ---------------------------------------------------------------- what
-
-
-def _service(message: Message, kind: ServiceKind, phase: Phase) -> Service | None:
-    """The rating input. Updates and ends of calls may lack it: the session then keeps the conditions it has."""
-    context = message.require(avps.SERVICE_CONTEXT_ID)
-    information = message.get(avps.SERVICE_INFORMATION)
-    if information is not None:
-        if (ps := information.get(avps.PS_INFORMATION)) is not None:
-            return _data(ps, kind, context)
-        if (ims := information.get(avps.IMS_INFORMATION)) is not None:
-            call = _call(ims, kind, context)
-            if call.called or phase in (Phase.OPEN, Phase.EVENT):
-                return call
-        if (sms := information.get(avps.SMS_INFORMATION)) is not None:
-            return _message(sms, kind, context)
-    if kind is not ServiceKind.DATA and phase in (Phase.UPDATE, Phase.CLOSE):
-        return None
-    return Service(kind=kind, context=context)
-
-
-def _data(ps: Group, kind: ServiceKind, context: str) -> Service:
-    rat = ps.get(avps.TGPP_RAT_TYPE)
-    location = ps.get(avps.TGPP_USER_LOCATION_INFO)
-    charging_id = ps.get(avps.TGPP_CHARGING_ID)
-    return Service(
-        kind=kind,
-        context=context,
-        apn=ps.get(avps.CALLED_STATION_ID) or "",
-        rat=str(rat[0]) if rat else "",
-        visited=ps.get(avps.TGPP_SGSN_MCC_MNC) or "",
-        home=ps.get(avps.TGPP_IMSI_MCC_MNC) or "",
-        location=location.hex() if location else "",
-        charging_id="" if charging_id is None else str(charging_id),
-    )
-
-
-def _call(ims: Group, kind: ServiceKind, context: str) -> Service:
-    calling = ims.all(avps.CALLING_PARTY_ADDRESS)
-    return Service(
-        kind=kind,
-        context=context,
-        calling=_number(calling[0]) if calling else "",
-        called=_number(ims.get(avps.CALLED_PARTY_ADDRESS) or ""),
-        incoming=ims.get(avps.ROLE_OF_NODE) == RoleOfNode.TERMINATING_ROLE,
-        charging_id=ims.get(avps.IMS_CHARGING_IDENTIFIER) or "",
-    )
-
-
-def _message(sms: Group, kind: ServiceKind, context: str) -> Service:
-    called = ""
-    for recipient in sms.all(avps.RECIPIENT_INFO):
-        for address in recipient.all(avps.RECIPIENT_ADDRESS):
-            called = called or address.get(avps.ADDRESS_DATA) or ""
-    originator = sms.get(avps.ORIGINATOR_SCCP_ADDRESS)
-    return Service(kind=kind, context=context, calling=_number(originator or ""), called=_number(called))
-
-
-def _number(address: str) -> str:
-    """The user part of a tel: or sip: URI as it was dialled; numbering belongs to charging."""
-    scheme, _, rest = address.partition(":")
-    if not rest:
-        return address
-    if scheme.lower() in ("tel", "sip", "sips"):
-        return rest.partition(";")[0].partition("@")[0]
-    return address
-
-
 # ---------------------------------------------------------------- how much
 
 
@@ -351,16 +285,26 @@ def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -
     wanted = None if requested is None or phase is Phase.CLOSE else _units(requested, currencies)
     if phase is Phase.EVENT and wanted is None:
         wanted = {}
-    named = wanted or {}
-    unit = next((u for u in UNITS_BY_KIND[kind] if u in named or (not named and any(u in part for part in used))), None)
+    reported = _sum(used)
+    unit = next((unit for unit in UNITS_BY_KIND[kind] if unit in (wanted or reported)), None)
     return RequestItem(
         key=".".join(map(str, (rating_group if rating_group is not None else "-", *service_ids))),
         rating_group=rating_group,
         service_id=service_ids[0] if service_ids else None,
         unit=unit,
-        used=sum(part.get(unit, 0) for part in used) if unit else 0,
+        used=reported.get(unit, 0) if unit else 0,
         wanted=None if wanted is None else wanted.get(unit, 0) if unit else 0,
+        reported=tuple(reported.items()),
     )
+
+
+def _sum(parts: Iterable[dict[Unit, int]]) -> dict[Unit, int]:
+    """Units added up, each with its own."""
+    total: dict[Unit, int] = {}
+    for part in parts:
+        for unit, count in part.items():
+            total[unit] = total.get(unit, 0) + count
+    return total
 
 
 def _merge(one: RequestItem, other: RequestItem) -> RequestItem:
@@ -368,13 +312,16 @@ def _merge(one: RequestItem, other: RequestItem) -> RequestItem:
     wanted = (
         other.wanted if one.wanted is None else one.wanted if other.wanted is None else max(one.wanted, other.wanted)
     )
+    reported = _sum([dict(one.reported), dict(other.reported)])
+    unit = one.unit or other.unit
     return RequestItem(
         key=one.key,
         rating_group=one.rating_group,
         service_id=one.service_id,
-        unit=one.unit or other.unit,
-        used=one.used + other.used if other.unit in (None, one.unit) or one.unit is None else one.used,
+        unit=unit,
+        used=reported.get(unit, 0) if unit else 0,
         wanted=wanted,
+        reported=tuple(reported.items()),
     )
 
 

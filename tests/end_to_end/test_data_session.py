@@ -12,6 +12,7 @@ from tests.gateway import (
     granted,
     octets,
     result,
+    seconds,
     service,
     services,
     subscriber,
@@ -89,3 +90,19 @@ async def test_suspension_stops_grants_and_keeps_debiting_what_is_reported(
     group = services(answer)[10]
     assert (group.get(avps.RESULT_CODE), granted(group)) == (4010, None)
     assert house.money(account) == {"balance": 4_900_000, "reserved": 0, "available": 4_900_000, "overrun": 0}
+
+
+async def test_what_was_used_is_debited_in_the_unit_it_is_priced_in_whatever_is_asked_or_reported_beside_it(
+    house: House, gateway: Gateway, subscriber_with: Make
+) -> None:
+    number, account = subscriber_with("5.00")
+    who = subscriber(number)
+    await gateway.ask(ccr("gw;units;1", OPEN, 0, who, service(10, wanted=())))
+    other = await gateway.ask(
+        ccr("gw;units;1", UPDATE, 1, who, service(10, wanted=[seconds(60)], used=[seconds(5), octets(2 * MB)]))
+    )
+    assert services(other)[10].get(avps.RESULT_CODE) == 5031
+    assert house.money(account)["balance"] == 4_980_000
+    twice = service(10, used=[seconds(5)]), service(10, used=[octets(3 * MB)])
+    assert result(await gateway.ask(ccr("gw;units;1", CLOSE, 2, who, *twice))) == 2001
+    assert house.money(account) == {"balance": 4_950_000, "reserved": 0, "available": 4_950_000, "overrun": 0}
