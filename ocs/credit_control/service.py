@@ -1,0 +1,84 @@
+"""What a Credit-Control-Request says of the service used: who talks to whom, where and how."""
+
+from charging.event import Phase, Service, ServiceKind
+from ocs.diameter import avps
+from ocs.diameter.codes import RoleOfNode
+from ocs.diameter.message import Group, Message
+
+_WIFI = b"IEEE-802.11"
+"""Access types of P-Access-Network-Info that are no mobile radio (RFC 7315 section 5.4)."""
+
+
+def described(message: Message, kind: ServiceKind, phase: Phase) -> Service | None:
+    """The rating input. Updates and ends of calls may lack it: the session then keeps the conditions it has."""
+    context = message.require(avps.SERVICE_CONTEXT_ID)
+    origin = message.require(avps.ORIGIN_HOST)
+    information = message.get(avps.SERVICE_INFORMATION)
+    if information is not None:
+        if (ps := information.get(avps.PS_INFORMATION)) is not None:
+            return _data(ps, kind, context, origin)
+        if (ims := information.get(avps.IMS_INFORMATION)) is not None:
+            call = _call(ims, kind, context, origin)
+            if call.called or phase in (Phase.OPEN, Phase.EVENT):
+                return call
+        if (sms := information.get(avps.SMS_INFORMATION)) is not None:
+            return _message(sms, kind, context, origin)
+    if kind is not ServiceKind.DATA and phase in (Phase.UPDATE, Phase.CLOSE):
+        return None
+    return Service(kind=kind, context=context, origin=origin)
+
+
+def _data(ps: Group, kind: ServiceKind, context: str, origin: str) -> Service:
+    rat = ps.get(avps.TGPP_RAT_TYPE)
+    location = ps.get(avps.TGPP_USER_LOCATION_INFO)
+    charging_id = ps.get(avps.TGPP_CHARGING_ID)
+    qos = ps.get(avps.QOS_INFORMATION)
+    qci = qos.get(avps.QOS_CLASS_IDENTIFIER) if qos is not None else None
+    return Service(
+        kind=kind,
+        context=context,
+        apn=ps.get(avps.CALLED_STATION_ID) or "",
+        rat=str(rat[0]) if rat else "",
+        visited=ps.get(avps.TGPP_SGSN_MCC_MNC) or "",
+        home=ps.get(avps.TGPP_IMSI_MCC_MNC) or "",
+        location=location.hex() if location else "",
+        charging_id="" if charging_id is None else str(charging_id),
+        origin=origin,
+        qos="" if qci is None else str(qci),
+    )
+
+
+def _call(ims: Group, kind: ServiceKind, context: str, origin: str) -> Service:
+    calling = ims.all(avps.CALLING_PARTY_ADDRESS)
+    access = ims.all(avps.ACCESS_NETWORK_INFORMATION)
+    trunks = ims.get(avps.TRUNK_GROUP_ID)
+    trunk = trunks.get(avps.INCOMING_TRUNK_GROUP_ID) if trunks is not None else None
+    return Service(
+        kind=kind,
+        context=context,
+        calling=_number(calling[0]) if calling else "",
+        called=_number(ims.get(avps.CALLED_PARTY_ADDRESS) or ""),
+        incoming=ims.get(avps.ROLE_OF_NODE) == RoleOfNode.TERMINATING_ROLE,
+        charging_id=ims.get(avps.IMS_CHARGING_IDENTIFIER) or "",
+        origin=trunk or origin,
+        access="wifi" if any(each.upper().startswith(_WIFI) for each in access) else "",
+    )
+
+
+def _message(sms: Group, kind: ServiceKind, context: str, origin: str) -> Service:
+    called = ""
+    for recipient in sms.all(avps.RECIPIENT_INFO):
+        for address in recipient.all(avps.RECIPIENT_ADDRESS):
+            called = called or address.get(avps.ADDRESS_DATA) or ""
+    originator = sms.get(avps.ORIGINATOR_SCCP_ADDRESS)
+    return Service(kind=kind, context=context, calling=_number(originator or ""), called=_number(called), origin=origin)
+
+
+def _number(address: str) -> str:
+    """The user part of a tel: or sip: URI as it was dialled; numbering belongs to charging."""
+    scheme, _, rest = address.partition(":")
+    if not rest:
+        return address
+    if scheme.lower() in ("tel", "sip", "sips"):
+        return rest.partition(";")[0].partition("@")[0]
+    return address
