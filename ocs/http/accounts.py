@@ -68,8 +68,8 @@ def _check_plan(house: House, name: str, currency: str) -> None:
     plan = house.engine.catalogue.find(name)
     if plan is None:
         raise Problem(Kind.UNKNOWN_PLAN, f"The catalogue has no plan {name!r}.")
-    if plan.currency != currency:
-        raise Problem(Kind.WRONG_CURRENCY, f"Plan {name!r} is in {plan.currency}, not {currency}.")
+    if currency not in plan.currencies:
+        raise Problem(Kind.WRONG_CURRENCY, f"Plan {name!r} is in {plan.currency}, and not converted to {currency}.")
 
 
 async def _view(house: House, account: Account) -> AccountView:

@@ -48,11 +48,11 @@ async def gateway(house: House) -> AsyncIterator[Gateway]:
 _numbers = iter(range(491_760_000_000, 491_760_001_000))
 
 
-def on_plan(house: House, plan: str, money: str = "50.00") -> tuple[bytes, str]:
+def on_plan(house: House, plan: str, money: str = "50.00", currency: str = "EUR") -> tuple[bytes, str]:
     """A fresh subscriber: the Subscription-Id and the account."""
     number = str(next(_numbers))
     identities = [{"type": "e164", "value": number}]
-    house.post("/v1/accounts", {"id": f"a{number}", "plan": plan, "currency": "EUR", "identities": identities})
+    house.post("/v1/accounts", {"id": f"a{number}", "plan": plan, "currency": currency, "identities": identities})
     house.post(f"/v1/accounts/a{number}/topups", {"amount": money, "reference": "test"})
     return subscriber(number), f"a{number}"
 
@@ -160,3 +160,11 @@ async def test_an_emergency_call_of_a_suspended_account(house: House, gateway: G
     steps = (("2026-03-03T12:00+01:00", 0), ("2026-03-03T12:05+01:00", 300))
     assert await call(gateway, who, "t;sos", *steps, to="112") == [3600]
     assert spent(house, account) == 0
+
+
+async def test_an_account_in_dollars_on_a_plan_in_euros(house: House, gateway: Gateway) -> None:
+    """Six cents a minute are 0.065022 dollars."""
+    who, account = on_plan(house, "second", currency="USD")
+    steps = (("2026-03-03T12:00+01:00", 0), ("2026-03-03T12:01+01:00", 60))
+    assert await call(gateway, who, "t;usd", *steps) == [3600]
+    assert spent(house, account) == 65_022
