@@ -16,7 +16,7 @@ from ocs.bus import Alive, Bus, Doubted, Word
 
 log = logging.getLogger(__name__)
 
-LEASE = 3.0
+LEASE = 2.0
 """Seconds a claim lives without being renewed; it is renewed three times in that."""
 
 _AGAIN = 0.2
