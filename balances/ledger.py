@@ -278,6 +278,8 @@ class Charge(Record, frozen=True, kw_only=True):
     empty: Empty = Empty.KEEP
     context: bytes | None = None
     cause: str = ""
+    sequence: int | None = None
+    """The request's number, if its door counts a session's requests (CC-Request-Number, RFC 8506 section 8.2)."""
 
 
 class Verdict(StrEnum):
@@ -298,6 +300,8 @@ class Verdict(StrEnum):
     OTHER_ACCOUNT = "other-account"
     """The session belongs to another account; nothing was done."""
     OUT_OF_RANGE = "out-of-range"
+    FORGOTTEN = "forgotten"
+    """By its sequence it may have been answered so long ago that the answer is not kept: nothing was done."""
 
 
 INSUFFICIENT = "insufficient-credit"
@@ -350,6 +354,7 @@ class Refund(Record, frozen=True, kw_only=True):
     target: str
     door: str
     now: int
+    sequence: int | None = None
 
 
 class Refunded(Record, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ from balances.ledger import (
 )
 from balances.money import LIMIT
 
-ANSWERS = 16
+ANSWERS = 256
 """Answers kept for replay in each session; the opening's is never dropped."""
 
 RETRY = 60_000
@@ -53,15 +53,23 @@ DAY = 86_400_000
 
 @dataclass(slots=True)
 class Answers:
-    """The answers of a session's last operations, with the fingerprints of the requests."""
+    """The answers of a session's last operations, with fingerprints and sequences of the requests."""
 
     opening: str = ""
-    kept: dict[str, tuple[int, Charged | Refunded]] = field(default_factory=dict)
+    kept: dict[str, tuple[int, Charged | Refunded, int]] = field(default_factory=dict)
+    forgotten: int = -1
+    """The highest sequence whose answer was dropped."""
 
-    def keep(self, operation: str, fingerprint: int, answer: Charged | Refunded) -> None:
-        self.kept[operation] = (fingerprint, answer)
+    def keep(self, request: Charge | Refund, answer: Charged | Refunded) -> None:
+        sequence = -1 if request.sequence is None else request.sequence
+        self.kept[request.operation] = (request.fingerprint, answer, sequence)
         if len(self.kept) > ANSWERS:
-            del self.kept[next(name for name in self.kept if name != self.opening)]
+            _, _, dropped = self.kept.pop(next(name for name in self.kept if name != self.opening))
+            self.forgotten = max(self.forgotten, dropped)
+
+    def may_have_dropped(self, request: Charge | Refund) -> bool:
+        """Could this request, whose answer is not kept, have had one?"""
+        return request.sequence is not None and request.sequence <= self.forgotten
 
 
 @dataclass(slots=True)
@@ -249,12 +257,15 @@ class MemoryLedger:
         session = deepcopy(shard.sessions.get(charge.session))
         if session is not None and session.address != charge.address:
             return Charged(verdict=Verdict.OTHER_ACCOUNT)
-        known = shard.answers.get(charge.session, Answers()).kept.get(charge.operation)
+        answers = shard.answers.get(charge.session, Answers())
+        known = answers.kept.get(charge.operation)
         if known is not None:
-            fingerprint, answer = known
+            fingerprint, answer, _ = known
             if not isinstance(answer, Charged):
                 return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
             return msgspec.structs.replace(answer, replayed=True, conflict=fingerprint != charge.fingerprint)
+        if answers.may_have_dropped(charge):
+            return Charged(verdict=Verdict.FORGOTTEN, available=account.available)
         if account.version != charge.version:
             return Charged(verdict=Verdict.STALE, available=account.available)
         before = account.purses()
@@ -295,7 +306,7 @@ class MemoryLedger:
             shard.due.pop(name, None)
             session.forget_at = request.now + self.window
         shard.sessions[session.id] = session
-        answers.keep(request.operation, request.fingerprint, answer)
+        answers.keep(request, answer)
 
     async def refund(self, refund: Refund) -> Refunded:
         shard = self.shards[refund.address.shard]
@@ -304,10 +315,13 @@ class MemoryLedger:
         own = deepcopy(shard.sessions.get(refund.session))
         if own is not None and own.address != refund.address:
             return Refunded(found=False)
-        known = shard.answers.get(refund.session, Answers()).kept.get(refund.operation)
+        answers = shard.answers.get(refund.session, Answers())
+        known = answers.kept.get(refund.operation)
         if known is not None:
             answer = known[1] if isinstance(known[1], Refunded) else Refunded(found=False)
             return msgspec.structs.replace(answer, replayed=True)
+        if answers.may_have_dropped(refund):
+            return Refunded(found=False)
         if own is None:
             own = SessionBook(
                 id=refund.session,

@@ -47,7 +47,7 @@ from balances.money import LIMIT
 from balances.scripts import VERBS, script
 from balances.wire import bounded, pack, text
 
-FORMAT = 2
+FORMAT = 3
 """Version of how data lie in the store."""
 
 OPERATIONS_KEPT = 30 * DAY

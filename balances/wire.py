@@ -101,6 +101,7 @@ def pack_charge(charge: Charge, window: int) -> bytes:
         False if charge.context is None else charge.context,
         charge.cause,
         window,
+        -1 if charge.sequence is None else bounded(charge.sequence),
         len(charge.uses),
     ]
     for use in charge.uses:
@@ -159,6 +160,7 @@ def pack_refund(refund: Refund, window: int) -> bytes:
             refund.door,
             refund.now,
             window,
+            -1 if refund.sequence is None else bounded(refund.sequence),
         ]
     )
 
@@ -233,7 +235,7 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
     )
     paid = fields[10]
     session.paid = {text(bucket): units for bucket, units in zip(paid[::2], paid[1::2], strict=True)}
-    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts in fields[17:]:
+    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts in fields[19:]:
         session.keys[text(key)] = KeyBook(
             key=text(key),
             unit=Unit(text(unit)),

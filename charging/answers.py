@@ -23,6 +23,7 @@ RESULTS = {
     Verdict.CLOSED_SESSION: Result.SESSION_CLOSED,
     Verdict.NO_ACCOUNT: Result.UNKNOWN_SUBSCRIBER,
     Verdict.OUT_OF_RANGE: Result.OUT_OF_RANGE,
+    Verdict.FORGOTTEN: Result.FORGOTTEN,
     Verdict.STALE: Result.UNAVAILABLE,
 }
 
@@ -33,6 +34,7 @@ SENTENCES = {
     Verdict.OTHER_ACCOUNT: "the session belongs to another account",
     Verdict.NO_ACCOUNT: "there is no such account any more",
     Verdict.OUT_OF_RANGE: "more than can be counted",
+    Verdict.FORGOTTEN: "the request's number is so far back that its answer is not kept any more",
     Verdict.STALE: "the account's terms kept changing",
 }
 

@@ -208,6 +208,7 @@ class Engine:
             lapse=life.lapse,
             empty=life.empty,
             context=event.context,
+            sequence=event.sequence,
         )
 
     async def _whose(self, event: ChargingEvent) -> Subscriber | None:
@@ -312,6 +313,7 @@ class Engine:
                 target=event.refund_of,
                 door=event.door,
                 now=event.now,
+                sequence=event.sequence,
             )
         )
         if not refunded.found:

@@ -7,8 +7,8 @@
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 due  6 session  7 the account's open sessions
 --       8 the session's earlier answers
 -- ARGV  1 packed: account, version, session, operation, fingerprint, phase, door, now, deadline, lapse, empty,
---         context or false, cause, window (ms), number of uses; then for each use: key, unit, used, total or -1, wanted,
---         least, packed quote or "", denied or false
+--         context or false, cause, window (ms), sequence or -1, number of uses; then for each use: key, unit, used,
+--         total or -1, wanted, least, packed quote or "", denied or false
 -- Output  "0", or "1" for a replay, "2" for a replay to other content; then the packed answer: verdict, spent,
 --         available; for each grant: key, granted, cost, settled, final 0/1, refused or "", terms
 -- Errors  none of its own
@@ -16,8 +16,8 @@
 local r = cmsgpack.unpack(ARGV[1])
 local ACCOUNT, TERMS, SESSION, OPERATION, FINGERPRINT, PHASE, DOOR = r[1], r[2], r[3], r[4], r[5], r[6], r[7]
 local NOW, DUE, LAPSE, EMPTY, CONTEXT, CAUSE, WINDOW = r[8], r[9], r[10], r[11], r[12], r[13], r[14]
-local USES = r[15]
-local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 8, 9, 10, 11, 12, 13, 14, 15 -- + 8 * use
+local SEQUENCE, USES = r[15], r[16]
+local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 9, 10, 11, 12, 13, 14, 15, 16 -- + 8 * use
 
 local function say(verdict, spent, left)
     return '0' .. cmsgpack.pack({ verdict, spent, left })
@@ -30,6 +30,7 @@ if s then
     if s[S_ACCOUNT] ~= ACCOUNT then return say('other-account', 0, 0) end
     local print, known = find_answer(s, KEYS[8], OPERATION)
     if known then return (print == FINGERPRINT and '1' or '2') .. known end
+    if may_have_dropped(s, SEQUENCE) then return say('forgotten', 0, available(a)) end
 end
 if a[VERSION] ~= TERMS then return say('stale', 0, available(a)) end
 
@@ -132,7 +133,7 @@ local function open()
     local before = s
     s = new_session(ACCOUNT, DOOR, 'open', NOW, DUE)
     if before then
-        for i = LAST, ANSWERED do s[i] = before[i] end
+        for i = LAST, FORGOTTEN do s[i] = before[i] end
     end
     renew()
     settle_and_reserve()
@@ -249,7 +250,7 @@ for i = 1, #grants do answer[i + 3] = grants[i] end
 answer = cmsgpack.pack(answer)
 s[UPDATED_AT] = NOW
 if s[STATE] == 'open' and not was_open then s[OPENING] = OPERATION end
-local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, answer)
+local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, SEQUENCE, answer)
 local packed = cmsgpack.pack(s)
 
 -- From here on only writes, which cannot fail.

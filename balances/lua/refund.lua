@@ -4,12 +4,12 @@
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 the refund's own session  6 the target (may be the same)
 --       7 the own session's earlier answers
--- ARGV  1 packed: account, session, operation, fingerprint, target, door, now, window (ms)
+-- ARGV  1 packed: account, session, operation, fingerprint, target, door, now, window (ms), sequence or -1
 -- Output  "0", or "1" for a replay; then the packed answer: "refunded", found, amount, again
 -- Errors  none of its own
 
 local r = cmsgpack.unpack(ARGV[1])
-local ACCOUNT, SESSION, OPERATION, FINGERPRINT, TARGET, DOOR, NOW, WINDOW = unpack(r)
+local ACCOUNT, SESSION, OPERATION, FINGERPRINT, TARGET, DOOR, NOW, WINDOW, SEQUENCE = unpack(r)
 local NOTHING = cmsgpack.pack({ 'refunded', false, 0, false })
 
 local a = read_account(KEYS[1])
@@ -19,6 +19,7 @@ if own then
     if own[S_ACCOUNT] ~= ACCOUNT then return '0' .. NOTHING end
     local _, known = find_answer(own, KEYS[7], OPERATION)
     if known then return '1' .. known end
+    if may_have_dropped(own, SEQUENCE) then return '0' .. NOTHING end
 end
 own = own or new_session(ACCOUNT, DOOR, 'closed', NOW, NOW)
 local same = SESSION == TARGET
@@ -47,7 +48,7 @@ local function give_back()
 end
 
 local answer = cmsgpack.pack(give_back())
-local before, record, dropped = keep_answer(own, OPERATION, FINGERPRINT, answer)
+local before, record, dropped = keep_answer(own, OPERATION, FINGERPRINT, SEQUENCE, answer)
 local packed_own, packed_target = cmsgpack.pack(own), target and not same and cmsgpack.pack(target)
 
 -- From here on only writes.

@@ -30,6 +30,7 @@ RESULT_CODES = {
     Result.SESSION_CLOSED: ResultCode.UNKNOWN_SESSION_ID,
     Result.NOTHING_TO_REFUND: ResultCode.RATING_FAILED,
     Result.OUT_OF_RANGE: ResultCode.UNABLE_TO_COMPLY,
+    Result.FORGOTTEN: ResultCode.UNABLE_TO_COMPLY,
     Result.UNAVAILABLE: ResultCode.UNABLE_TO_COMPLY,
 }
 """An outcome as a whole to the command's Result-Code (RFC 8506 section 9; placement as TS 32.299 has it)."""

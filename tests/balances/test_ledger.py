@@ -23,6 +23,7 @@ from balances.ledger import (
     OutOfRange,
     Phase,
     Quote,
+    Refund,
     Status,
     Taken,
     Unit,
@@ -248,6 +249,35 @@ async def test_two_accounts_do_not_share_a_session(ledger: Ledger) -> None:
     member = await opened(ledger, "member", parent="firm")
     await ledger.charge(opening(firm, "s", 1))
     assert (await ledger.charge(opening(member, "s", 1))).verdict is Verdict.OTHER_ACCOUNT
+
+
+async def test_an_operation_answered_and_forgotten_is_not_done_again(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    await ledger.move(top_up(ann, "t", 10_000))
+    charge = opening(ann, "s", 1)
+    await ledger.charge(msgspec.structs.replace(charge, sequence=0))
+    used = (Use(key="k", unit=Unit.OCTETS, used=1, wanted=1, quote=DATA),)
+    update = msgspec.structs.replace(charge, phase=Phase.UPDATE, uses=used)
+
+    def numbered(number: int) -> Charge:
+        return msgspec.structs.replace(update, operation=f"2:{number}", sequence=number)
+
+    for number in range(1, 301):
+        assert (await ledger.charge(numbered(number))).spent == number
+    before = await ledger.account(ann.address)
+    assert (await ledger.charge(numbered(100))).replayed
+    assert (await ledger.charge(msgspec.structs.replace(charge, sequence=0))).replayed
+    for number in (1, 30):
+        assert await ledger.charge(numbered(number)) == Charged(verdict=Verdict.FORGOTTEN, available=before.available)
+    assert await ledger.account(ann.address) == before
+    assert (await ledger.charge(numbered(301))).spent == 301
+    repeat = Refund(
+        address=ann.address, session="s", operation="4:1", fingerprint=1, target="t", door="test", now=11, sequence=1
+    )
+    assert not (await ledger.refund(repeat)).found
+    end = msgspec.structs.replace(update, phase=Phase.CLOSE, operation="3:302", sequence=302, uses=())
+    assert (await ledger.charge(end)).verdict is Verdict.DONE
+    assert (await ledger.charge(numbered(2))).verdict is Verdict.FORGOTTEN
 
 
 async def test_names_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:

@@ -184,6 +184,7 @@ class Machine(RuleBasedStateMachine):
             session=session,
             operation=self.operation(True),
             fingerprint=self.operations,
+            sequence=rest.pop("sequence", None),
             phase=phase,
             door="test",
             now=self.now,
@@ -204,6 +205,7 @@ class Machine(RuleBasedStateMachine):
         empty=st.sampled_from(Empty),
         context=st.sampled_from([None, b"ctx"]),
         current=st.sampled_from([True] * 4 + [False]),
+        sequence=st.one_of(st.none(), st.integers(0, 20)),
     )
     def anything(self, phase: Phase, session: str, uses: list[Use], **rest: Any) -> None:
         self.send(phase, session, uses, **rest)

@@ -5,12 +5,13 @@
 local S_ACCOUNT, S_DOOR, STATE, STARTED_AT, UPDATED_AT, DEADLINE, ON_LAPSE = 1, 2, 3, 4, 5, 6, 7
 local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- PAID: array of bucket, units it paid
 local OPENING, LAST, LAST_PRINT, LAST_ANSWER, EARLIER, ANSWERED = 12, 13, 14, 15, 16, 17
-local FIRST_KEY = 18
+local LAST_SEQUENCE, FORGOTTEN = 18, 19 -- of the last request, -1 without; the highest whose answer was dropped
+local FIRST_KEY = 20
 -- Fields of a key; PARTS: array of bucket, units reserved in it.
 local NAME, K_UNIT, QUOTE, USED, PAID_UNITS = 1, 2, 3, 4, 5
 local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS = 6, 7, 8, 9, 10
 
-local BESIDE = 15 -- earlier answers kept for replay; the opening's is never dropped
+local BESIDE = 255 -- earlier answers kept for replay; the opening's is never dropped
 
 local function read_session(key)
     local packed = redis.call('GET', key)
@@ -18,10 +19,11 @@ local function read_session(key)
 end
 
 local function new_session(account, door, state, now, deadline)
-    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0 }
+    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0, -1, -1 }
 end
 
--- EARLIER holds each name after its length, which is written in letters so that no name can look like two.
+-- EARLIER holds each name after its length, which is written in letters so that no name can look like two; after it the
+-- request's sequence and a full stop.
 local function tagged(operation)
     return #operation .. ':' .. operation .. ';'
 end
@@ -36,6 +38,11 @@ local function find_answer(s, answers, operation)
     return string.sub(known, 1, gap - 1), string.sub(known, gap + 1)
 end
 
+-- May an operation that is not known have been answered, and the answer dropped?
+local function may_have_dropped(s, sequence)
+    return sequence >= 0 and sequence <= s[FORGOTTEN]
+end
+
 -- Takes the oldest name that is not the opening's out of EARLIER and returns it.
 local function drop_earlier(s)
     local names, at = s[EARLIER], 1
@@ -43,21 +50,24 @@ local function drop_earlier(s)
         local colon = string.find(names, ':', at, true)
         local stop = colon + tonumber(string.sub(names, at, colon - 1))
         local name = string.sub(names, colon + 1, stop)
+        local full = string.find(names, '.', stop + 2, true)
         if name ~= s[OPENING] then
-            s[EARLIER] = string.sub(names, 1, at - 1) .. string.sub(names, stop + 2)
+            s[EARLIER] = string.sub(names, 1, at - 1) .. string.sub(names, full + 1)
+            s[FORGOTTEN] = max(s[FORGOTTEN], tonumber(string.sub(names, stop + 2, full - 1)))
             return name
         end
-        at = stop + 2
+        at = full + 1
     end
 end
 
 -- Makes this the last answer. Returns what has to be written beside: operation and record of the answer that was the
 -- last, and the operation to be dropped; nothing for the first answer of all.
-local function keep_answer(s, operation, fingerprint, answer)
+local function keep_answer(s, operation, fingerprint, sequence, answer)
     local before, record, dropped = s[LAST], s[LAST_PRINT] .. ' ' .. s[LAST_ANSWER], false
-    s[LAST], s[LAST_PRINT], s[LAST_ANSWER] = operation, fingerprint, answer
+    local number = s[LAST_SEQUENCE]
+    s[LAST], s[LAST_PRINT], s[LAST_ANSWER], s[LAST_SEQUENCE] = operation, fingerprint, answer, sequence
     if not before then return end
-    s[EARLIER] = s[EARLIER] .. tagged(before)
+    s[EARLIER] = s[EARLIER] .. tagged(before) .. digits(number) .. '.'
     if s[ANSWERED] < BESIDE then
         s[ANSWERED] = s[ANSWERED] + 1
     else
