@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
 from charging.event import ChargingEvent, Outcome
 from ocs.credit_control.answer import write
 from ocs.credit_control.manner import Manners, ask_unasked
@@ -14,6 +16,8 @@ from ocs.diameter.answer import Answer
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver
 from ocs.pending import PeerInfo
+
+log = structlog.get_logger("ocs.diameter")
 
 
 class Charging(Protocol):
@@ -43,7 +47,7 @@ class CreditControl:
         self._clock = clock
         self._seen = seen
 
-    async def __call__(self, message: Message, _peer: PeerInfo) -> Answer:
+    async def __call__(self, message: Message, peer: PeerInfo) -> Answer:
         """The answer to a CCR that has passed its command's grammar; raises RemoteError for what cannot be read."""
         request = read(message, now=int(self._clock() * 1000))
         state_id = message.get(avps.ORIGIN_STATE_ID)
@@ -55,4 +59,8 @@ class CreditControl:
         outcome = await self._charging.handle(request.event)
         if outcome.replayed:
             self._observer.duplicate()
+        if outcome.conflict:
+            # RFC 8506 section 8.2: the number makes the request. What the copy reports beyond the first is not settled.
+            self._observer.protocol_error("repeat-differs")
+            log.warning("a repeated request has other content", session=request.event.session, peer=peer.host)
         return write(request, outcome, manner)
