@@ -1,14 +1,19 @@
 """Checks 28 to 40: what is granted, debited, released and repeated."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from ocs.diameter import avps
+from ocs.diameter.codec import encode_message
+from ocs.diameter.message import Message
+from tests.conformance.diameter.checks.wire import Wire
 from tests.gateway import (
     CLOSE,
+    HOST,
     OPEN,
+    REALM,
     UPDATE,
     Gateway,
     body,
@@ -193,21 +198,62 @@ async def test_check_37_redirected_at_once(redirecting: House) -> None:
         assert final.all(avps.RESTRICTION_FILTER_RULE) == ["permit out ip from 198.51.100.10 to assigned"]
 
 
+@pytest.fixture
+async def redirected(redirecting: House, connect_to: Callable[[House], Awaitable[Wire]]) -> Wire:
+    """A gateway on a connection that shows the server's own requests."""
+    wire = await connect_to(redirecting)
+    assert result(await wire.introduce(host=HOST)) == 2001
+    return wire
+
+
+async def top_up(house: House, wire: Wire, account: str) -> Message:
+    """The RAR that a top-up causes."""
+    await asyncio.to_thread(house.post, f"/v1/accounts/{account}/topups", {"amount": "1.00", "reference": "test"})
+    rar = await wire.read()
+    assert (rar.command, rar.is_request, rar.flags_octet, rar.application) == (258, True, 0xC0, 4)
+    return rar
+
+
+def answer_rar(wire: Wire, rar: Message, code: int) -> None:
+    parts = (*rar.raw(avps.SESSION_ID), avps.RESULT_CODE.encode(code), avps.ORIGIN_HOST.encode(HOST))
+    parts = (*parts, avps.ORIGIN_REALM.encode(REALM))
+    wire.write(encode_message(0x40, 258, 4, rar.hop_by_hop, rar.end_to_end, parts))
+
+
 @pytest.mark.rfc("8506", "5.5")
 @pytest.mark.rfc("8506", "5.6.4")
-async def test_check_38_a_top_up_lifts_the_redirection(redirecting: House) -> None:
-    """What follows the RAR; that one is sent, and what its answers do, is in tests/end_to_end."""
-    account = redirecting.open_account("491738000001", "0")
-    who = subscriber("491738000001")
-    async with Gateway("127.0.0.1", redirecting.ports["diameter"]) as gateway:
-        await gateway.ask(ccr("c;38", OPEN, 0, who, service(10, wanted=())))
-        redirecting.post(f"/v1/accounts/{account}/topups", {"amount": "1.00", "reference": "test"})
-        reason = avps.REPORTING_REASON.encode(7)
-        asked = avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(
-            [avps.REQUESTED_SERVICE_UNIT.encode(()), avps.RATING_GROUP.encode(10), reason]
-        )
-        group = services(await gateway.ask(ccr("c;38", UPDATE, 1, who, asked)))[10]
-        assert (granted(group), avps.FINAL_UNIT_INDICATION in group) == (10 * MB, False)
+@pytest.mark.rfc("6733", "8.3")
+@pytest.mark.parametrize("code", [2002, 2001])
+async def test_check_38_a_top_up_lifts_the_redirection(redirecting: House, redirected: Wire, code: int) -> None:
+    number = f"49173800{code}"
+    account = redirecting.open_account(number, "0")
+    session = f"c;38;{code}"
+    await redirected.ask(ccr(session, OPEN, 0, subscriber(number), service(10, wanted=())))
+    rar = await top_up(redirecting, redirected, account)
+    assert (rar.get(avps.SESSION_ID), rar.get(avps.DESTINATION_HOST)) == (session, HOST)
+    assert rar.get(avps.RE_AUTH_REQUEST_TYPE) == 0
+    answer_rar(redirected, rar, code)
+    if code == 2001:
+        return  # nothing follows: that is borne
+    asked = avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(
+        [avps.REQUESTED_SERVICE_UNIT.encode(()), avps.RATING_GROUP.encode(10), avps.REPORTING_REASON.encode(7)]
+    )
+    group = services(await redirected.ask(ccr(session, UPDATE, 1, subscriber(number), asked)))[10]
+    assert (granted(group), avps.FINAL_UNIT_INDICATION in group) == (10 * MB, False)
+
+
+@pytest.mark.rfc("8506", "5.5")
+async def test_check_38_a_client_that_lost_the_session(redirecting: House, redirected: Wire) -> None:
+    account = redirecting.open_account("491738005002", "0.05")
+    who = subscriber("491738005002")
+    await redirected.ask(ccr("c;38;5002", OPEN, 0, who, service(10, wanted=())))
+    assert redirecting.money(account)["reserved"] == 50_000
+    answer_rar(redirected, await top_up(redirecting, redirected, account), 5002)
+    for _ in range(50):
+        if not redirecting.money(account)["reserved"]:
+            break
+        await asyncio.sleep(0.1)
+    assert redirecting.money(account) == {"balance": 1_050_000, "reserved": 0, "available": 1_050_000, "overrun": 0}
 
 
 @pytest.mark.rfc("8506", "7")
