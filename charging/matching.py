@@ -70,13 +70,11 @@ class Matcher:
 
     def changes_at(self, held: Held, rating_group: int | None, service_id: int | None, horizon: int) -> int | None:
         """When another price or other offers will hold, if that is before ``horizon`` (both in milliseconds)."""
-        if not held.plan.timed and not (self.root and self.root.successors):
+        if self.root is None or not (held.plan.timed or self.root.successors):
             return None
         use, at, plan = self._of(rating_group, service_id), self.at, held.plan
         while True:
-            at = plan.next_change(at)
-            if self.root is not None:
-                at = min([at, *(since for since, _ in self.root.successors if since > self.at)])
+            at = min(plan.clock.segment(at).end, self.root.replaced_after(at))
             if at >= horizon:
                 return None
             then = self._plan(at)

@@ -11,6 +11,8 @@ from charging.catalogue.times import Clock
 from charging.event import FinalUnits, ServiceKind
 from charging.rating import Rounding, Tariff
 
+NEVER = 2**63
+
 
 class ServiceTerms(Record, frozen=True, kw_only=True):
     """How a kind of service is granted. Times in seconds, quotas in ``unit``."""
@@ -121,10 +123,9 @@ class Plan(Record, frozen=True, kw_only=True):
                 return found
         return None
 
-    def next_change(self, at: int) -> int:
-        """The next moment at which another time or another version of the plan may hold."""
-        end = self.clock.segment(at).end
-        return min([end, *(since for since, _ in self.successors if since > at)])
+    def replaced_after(self, at: int) -> int:
+        """When the next version of the plan begins after a time; beyond all times if none does."""
+        return next((since for since, _ in self.successors if since > at), NEVER)
 
     def tax_in(self, gross: int) -> int:
         """How much of a price is tax, to the nearest micro-unit."""

@@ -2,8 +2,10 @@
 
 import pytest
 
-from charging.catalogue import CatalogueError, parse
+from charging.catalogue import Catalogue, CatalogueError, parse
 from charging.catalogue.load import SAMPLE
+from charging.event import Service, ServiceKind
+from charging.matching import Matcher
 
 TEXT = (SAMPLE / "catalogue.toml").read_text()
 LINES = TEXT.count("\n")
@@ -46,3 +48,39 @@ def test_mistakes(text: str, line: int, message: str) -> None:
         parse({"c.toml": (TEXT + text).encode()})
     found = [str(problem) for problem in caught.value.problems]
     assert any(problem.startswith(f"c.toml:{LINES + line}: ") and message in problem for problem in found), found
+
+
+VERSIONS = """
+[plans.v]
+currency = "EUR"
+sms = [{ rate = "sms" }]
+[plans.v2]
+currency = "EUR"
+replaces = "v"
+since = 2026-01-02
+sms = [{ rate = "sms" }]
+[plans.v3]
+currency = "EUR"
+replaces = "v"
+since = 2026-01-03
+sms = [{ rate = "sms", surcharge = "10 %" }]
+"""
+DAY = 86_400_000
+FIRST = 1_767_225_600_000  # 2026-01-01T00:00Z
+
+
+@pytest.fixture(scope="module")
+def versions() -> Catalogue:
+    return parse({"c.toml": (TEXT + VERSIONS).encode()})
+
+
+@pytest.mark.parametrize(
+    ("at", "days", "change"), [(FIRST, 5, FIRST + 2 * DAY), (FIRST, 2, None), (FIRST + 2 * DAY, 30, None)]
+)
+def test_a_version_that_changes_nothing_is_no_change(
+    versions: Catalogue, at: int, days: int, change: int | None
+) -> None:
+    matcher = Matcher(versions, "v", "EUR", Service(kind=ServiceKind.SMS, called="49301"), "test", at)
+    held = matcher.find(None, None)
+    assert held
+    assert matcher.changes_at(held, None, None, at + days * DAY) == change
