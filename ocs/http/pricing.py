@@ -111,11 +111,16 @@ def reasons(explanation: Explanation) -> Iterator[str]:
         if item.zone:
             yield f"The called number is in zone {item.zone}."
         if item.rate:
-            yield f"The plan's line {item.rule} leads to rate {item.rate} ({item.rate_source})."
+            matched = f" ({item.selectors})" if item.selectors else ""
+            yield f"The plan's line {item.rule}{matched} leads to rate {item.rate} ({item.rate_source})."
+            if item.adjustment:
+                yield f"The line has a {item.adjustment}."
             yield (
                 f"{readable(item.unit, item.units)} would cost "
                 f"{readable(explanation.currency, item.price)} if money alone paid."
             )
+        if item.tax:
+            yield f"Of that {readable(explanation.currency, item.tax)} are tax."
         for one in item.payments:
             yield f"Bucket {one.bucket} pays {readable(item.unit, one.units)} first."
         if item.cost:

@@ -168,3 +168,13 @@ async def test_an_account_in_dollars_on_a_plan_in_euros(house: House, gateway: G
     steps = (("2026-03-03T12:00+01:00", 0), ("2026-03-03T12:01+01:00", 60))
     assert await call(gateway, who, "t;usd", *steps) == [3600]
     assert spent(house, account) == 65_022
+
+
+def test_a_price_is_explained_with_line_selectors_adjustment_and_tax(house: House) -> None:
+    service = {"kind": "voice", "called": "+431234567"}
+    told = house.post("/v1/price", {"plan": "percent", "service": service, "units": 61})
+    assert told["price"] == "0.264"
+    assert any("(to = austria) leads to rate minute (rates.toml:" in reason for reason in told["reasons"])
+    assert "The line has a surcharge 10 %." in told["reasons"]
+    taxed = house.post("/v1/price", {"plan": "taxed", "service": service, "units": 60})
+    assert any("0.00958" in reason and "tax" in reason for reason in taxed["reasons"])
