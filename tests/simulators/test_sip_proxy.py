@@ -167,7 +167,7 @@ async def test_cancel_waits_for_a_provisional_answer(always):
         return 200, ()
 
     async with CreditServer(provisional) as server:
-        await run_call(server, wait=0.1)
+        await run_call(server, wait=1.5)
     assert "CANCEL" in server.events()
     async with CreditServer(lambda request: allow(60) if request.method == "INVITE" else (200, ())) as server:
         await run_call(server)
