@@ -11,6 +11,7 @@ from balances.ledger import (
     Account,
     Address,
     Bucket,
+    Charge,
     Counters,
     Grant,
     Holding,
@@ -18,6 +19,7 @@ from balances.ledger import (
     Lapse,
     Line,
     Quote,
+    Refund,
     Session,
     SessionState,
     Status,
@@ -233,6 +235,11 @@ class SessionBook:
             spent=self.spent,
             holdings=tuple(key.view() for key in self.keys.values()),
         )
+
+
+def same_owner(session: SessionBook, request: Charge | Refund) -> bool:
+    """Is it a session of the request's account, opened through the request's door? Names may be the same by chance."""
+    return session.address == request.address and session.door == request.door
 
 
 def foremost(sessions: list[SessionBook]) -> SessionBook:

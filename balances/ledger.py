@@ -298,7 +298,7 @@ class Verdict(StrEnum):
     LAPSED_SESSION = "lapsed-session"
     """UPDATE or CLOSE after the session lapsed: what was used is debited once, nothing is granted."""
     OTHER_ACCOUNT = "other-account"
-    """The session belongs to another account; nothing was done."""
+    """The session belongs to another account, or another door opened it; nothing was done."""
     OUT_OF_RANGE = "out-of-range"
     FORGOTTEN = "forgotten"
     """By its sequence it may have been answered so long ago that the answer is not kept: nothing was done."""
@@ -358,7 +358,8 @@ class Refund(Record, frozen=True, kw_only=True):
 
 
 class Refunded(Record, frozen=True, kw_only=True):
-    """``amount`` of money given back; 0 and ``found`` False if the target is unknown, of another account or spent."""
+    """``amount`` of money given back; 0 and ``found`` False if the target is unknown, spent, or of another account
+    or door."""
 
     found: bool
     amount: int = 0

@@ -255,7 +255,7 @@ class MemoryLedger:
             return Charged(verdict=Verdict.NO_ACCOUNT)
         account = self._book(charge.address)
         session = deepcopy(shard.sessions.get(charge.session))
-        if session is not None and session.address != charge.address:
+        if session is not None and not books.same_owner(session, charge):
             return Charged(verdict=Verdict.OTHER_ACCOUNT)
         answers = shard.answers.get(charge.session, Answers())
         known = answers.kept.get(charge.operation)
@@ -313,7 +313,7 @@ class MemoryLedger:
         if refund.address.account not in shard.accounts:
             return Refunded(found=False)
         own = deepcopy(shard.sessions.get(refund.session))
-        if own is not None and own.address != refund.address:
+        if own is not None and not books.same_owner(own, refund):
             return Refunded(found=False)
         answers = shard.answers.get(refund.session, Answers())
         known = answers.kept.get(refund.operation)
@@ -340,7 +340,7 @@ class MemoryLedger:
         return answer
 
     def _give_back(self, refund: Refund, target: SessionBook | None) -> Refunded:
-        if target is None or target.address != refund.address or target.state is SessionState.OPEN:
+        if target is None or not books.same_owner(target, refund) or target.state is SessionState.OPEN:
             return Refunded(found=False)
         if target.refunded:
             return Refunded(found=True, again=True)

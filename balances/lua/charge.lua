@@ -27,7 +27,7 @@ local a = read_account(KEYS[1])
 if not a then return say('no-account', 0, 0) end
 local s = read_session(KEYS[6])
 if s then
-    if s[S_ACCOUNT] ~= ACCOUNT then return say('other-account', 0, 0) end
+    if not same_owner(s, ACCOUNT, DOOR) then return say('other-account', 0, 0) end
     local print, known = find_answer(s, KEYS[8], OPERATION)
     if known then return (print == FINGERPRINT and '1' or '2') .. known end
     if may_have_dropped(s, SEQUENCE) then return say('forgotten', 0, available(a)) end

@@ -16,7 +16,7 @@ local a = read_account(KEYS[1])
 if not a then return '0' .. NOTHING end
 local own = read_session(KEYS[5])
 if own then
-    if own[S_ACCOUNT] ~= ACCOUNT then return '0' .. NOTHING end
+    if not same_owner(own, ACCOUNT, DOOR) then return '0' .. NOTHING end
     local _, known = find_answer(own, KEYS[7], OPERATION)
     if known then return '1' .. known end
     if may_have_dropped(own, SEQUENCE) then return '0' .. NOTHING end
@@ -27,7 +27,7 @@ local target = same and own or read_session(KEYS[6])
 local old = copy(a)
 
 local function give_back()
-    if not target or target[S_ACCOUNT] ~= ACCOUNT or target[STATE] == 'open' then
+    if not target or not same_owner(target, ACCOUNT, DOOR) or target[STATE] == 'open' then
         return { 'refunded', false, 0, false }
     end
     if target[REFUNDED] then return { 'refunded', true, 0, true } end

@@ -280,6 +280,26 @@ async def test_an_operation_answered_and_forgotten_is_not_done_again(ledger: Led
     assert (await ledger.charge(numbered(2))).verdict is Verdict.FORGOTTEN
 
 
+async def test_two_doors_do_not_share_a_session(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    await ledger.move(top_up(ann, "t", 100))
+    charge = opening(ann, "s", 10)
+    await ledger.charge(charge)
+    stranger = msgspec.structs.replace(charge, door="other")
+    for phase in (Phase.OPEN, Phase.UPDATE, Phase.CLOSE, Phase.EVENT):
+        request = msgspec.structs.replace(stranger, phase=phase, operation=f"x{phase}")
+        assert await ledger.charge(request) == Charged(verdict=Verdict.OTHER_ACCOUNT)
+    assert (await ledger.charge(stranger)).verdict is Verdict.OTHER_ACCOUNT
+    assert [session.id for session in await ledger.sessions()] == ["s"]
+    paid = msgspec.structs.replace(charge, phase=Phase.EVENT, session="e", operation="1")
+    assert (await ledger.charge(paid)).spent == 10
+    refund = Refund(address=ann.address, session="r", operation="1", fingerprint=1, target="e", door="other", now=11)
+    assert not (await ledger.refund(refund)).found
+    own = msgspec.structs.replace(refund, session="e", operation="2")
+    assert not (await ledger.refund(own)).found
+    assert (await ledger.refund(msgspec.structs.replace(refund, session="r2", door="test"))).amount == 10
+
+
 async def test_names_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:
     odd = "h\u00e4\U0001f600{x}:*\n\udc80\ud800"
     ann = await opened(ledger, odd, odd)

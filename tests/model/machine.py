@@ -186,7 +186,7 @@ class Machine(RuleBasedStateMachine):
             fingerprint=self.operations,
             sequence=rest.pop("sequence", None),
             phase=phase,
-            door="test",
+            door=rest.pop("door", "test"),
             now=self.now,
             deadline=self.now + life,
             uses=tuple(uses),
@@ -206,6 +206,7 @@ class Machine(RuleBasedStateMachine):
         context=st.sampled_from([None, b"ctx"]),
         current=st.sampled_from([True] * 4 + [False]),
         sequence=st.one_of(st.none(), st.integers(0, 20)),
+        door=st.sampled_from(["test"] * 5 + ["other"]),
     )
     def anything(self, phase: Phase, session: str, uses: list[Use], **rest: Any) -> None:
         self.send(phase, session, uses, **rest)

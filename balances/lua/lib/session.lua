@@ -18,6 +18,11 @@ local function read_session(key)
     return packed and cmsgpack.unpack(packed)
 end
 
+-- Sessions of two doors may have the same name by chance.
+local function same_owner(s, account, door)
+    return s[S_ACCOUNT] == account and s[S_DOOR] == door
+end
+
 local function new_session(account, door, state, now, deadline)
     return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0, -1, -1 }
 end
