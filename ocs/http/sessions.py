@@ -49,7 +49,7 @@ OPERATIONS = (
     Operation(
         method="POST",
         path="/v1/sessions/{session}/abort",
-        summary="Close an open session now, and tell the network",
+        summary="End an open session; a Diameter client is told to, and may report what it has used",
         handler=abort,
         role=Role.OPERATE,
         returns={200: SessionView},
