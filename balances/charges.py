@@ -19,6 +19,9 @@ from balances.ledger import (
 )
 from balances.money import LIMIT
 
+ENDS = {Phase.CLOSE: SessionState.CLOSED, Phase.LAPSE: SessionState.LAPSED}
+"""The phases that end a session, and how."""
+
 REVERSAL = "reversal"
 """Cause of an entry in which a report that came late replaces a provisional debit."""
 
@@ -54,6 +57,7 @@ def apply(account: AccountBook, session: SessionBook | None, charge: Charge) -> 
     OPEN       opens                        an UPDATE           opens anew; void: CLOSED_SESSION once
     UPDATE     UNKNOWN_SESSION              settles, reserves   CLOSED_SESSION; lapsed: settles
     CLOSE      UNKNOWN_SESSION, void        settles, ends       CLOSED_SESSION; lapsed: settles, ends
+    LAPSE      UNKNOWN_SESSION, void        settles, lapses     CLOSED_SESSION
     EVENT      debits                       debits              debits
     =========  ===========================  ==================  ====================================
     """
@@ -69,7 +73,7 @@ def apply(account: AccountBook, session: SessionBook | None, charge: Charge) -> 
         session = new_session(charge, SessionState.CLOSED)
         session.void = True
         return _answer(account, session, charge, Verdict.UNKNOWN_SESSION)
-    if session.state is SessionState.CLOSED:
+    if session.state is SessionState.CLOSED or (charge.phase is Phase.LAPSE and session.state is SessionState.LAPSED):
         return _answer(account, session, charge, Verdict.CLOSED_SESSION)
     return _update(account, session, charge)
 
@@ -112,10 +116,10 @@ def _update(account: AccountBook, session: SessionBook, charge: Charge) -> tuple
     if session.state is SessionState.OPEN:
         _renew(session, charge)
     grants, reversed_any = _settle_and_reserve(account, session, charge)
-    if charge.phase is Phase.CLOSE:
+    if charge.phase in ENDS:
         for key in session.keys.values():
             books.release(account, key) if not key.provisional else key.forget()
-        session.state = SessionState.CLOSED
+        session.state = ENDS[charge.phase]
     return _answer(account, session, charge, verdict, grants, REVERSAL if reversed_any else "")
 
 
@@ -143,7 +147,7 @@ def _settle_and_reserve(account: AccountBook, session: SessionBook, charge: Char
             settlement.key.spent += settlement.due
     books.debit(account, due)
     session.spent += due
-    reserving = charge.phase is not Phase.CLOSE and session.state is SessionState.OPEN
+    reserving = charge.phase not in ENDS and session.state is SessionState.OPEN
     grants = []
     for key, use, settlement in zip(mentioned, charge.uses, settlements, strict=True):
         grant = _grant(account, key, use, charge.now) if reserving else _nothing(key, use)

@@ -236,6 +236,8 @@ class Phase(StrEnum):
     OPEN = "open"
     UPDATE = "update"
     CLOSE = "close"
+    LAPSE = "lapse"
+    """An end without a last report: what is held is released; a CLOSE that comes late after all is settled, once."""
     EVENT = "event"
     """Debit at once, all uses or none; the session is only a record for replays and refunds."""
 
@@ -292,7 +294,7 @@ class Verdict(StrEnum):
     """The account's terms are newer than the quotes: read the account again and repeat. Nothing was done."""
     NO_ACCOUNT = "no-account"
     UNKNOWN_SESSION = "unknown-session"
-    """UPDATE or CLOSE of a session never heard of. A CLOSE leaves a tombstone that voids an OPEN overtaken by it."""
+    """UPDATE or CLOSE of a session never heard of. A CLOSE or LAPSE leaves a tombstone that voids an OPEN overtaken by it."""
     CLOSED_SESSION = "closed-session"
     """UPDATE or CLOSE after the end: nothing is done. OPEN after such a tombstone: void."""
     LAPSED_SESSION = "lapsed-session"

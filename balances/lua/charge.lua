@@ -36,6 +36,7 @@ if a[VERSION] ~= TERMS then return say('stale', 0, available(a)) end
 
 local was_open, was_due = s and s[STATE] == 'open', s and s[DEADLINE]
 local old = copy(a)
+local ends = PHASE == 'close' and 'closed' or PHASE == 'lapse' and 'lapsed' -- how, if the phase ends the session
 local cause = CAUSE ~= '' and CAUSE or PHASE
 local grants = {}
 
@@ -113,7 +114,7 @@ local function settle_and_reserve()
     if sum >= LIMIT then error(RANGE) end
     debit(a, sum)
     s[SPENT] = s[SPENT] + sum
-    local reserving = PHASE ~= 'close' and s[STATE] == 'open'
+    local reserving = not ends and s[STATE] == 'open'
     for i = 1, USES do
         local at = i * 8
         if reserving then
@@ -155,11 +156,11 @@ local function update()
     local verdict = s[STATE] == 'open' and 'done' or 'lapsed-session'
     if s[STATE] == 'open' then renew() end
     settle_and_reserve()
-    if PHASE == 'close' then
+    if ends then
         for i = FIRST_KEY, #s do
             if s[i][PROVISIONAL] then forget(s[i]) else release(a, s[i]) end
         end
-        s[STATE] = 'closed'
+        s[STATE] = ends
     end
     return verdict
 end
@@ -230,7 +231,7 @@ local function apply()
         s = new_session(ACCOUNT, DOOR, 'void', NOW, DUE)
         return 'unknown-session'
     end
-    if s[STATE] == 'closed' or s[STATE] == 'void' then return 'closed-session' end
+    if s[STATE] == 'closed' or s[STATE] == 'void' or s[STATE] == ends then return 'closed-session' end
     return update()
 end
 

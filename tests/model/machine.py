@@ -198,7 +198,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         account=st.sampled_from(["ann", "ann", "ann", "bob"]),
         session=st.sampled_from(SESSIONS),
-        phase=st.sampled_from([Phase.OPEN, Phase.UPDATE, Phase.CLOSE, Phase.EVENT]),
+        phase=st.sampled_from([Phase.OPEN, Phase.UPDATE, Phase.CLOSE, Phase.EVENT, Phase.LAPSE]),
         life=st.integers(1, 60),
         uses=st.lists(uses, max_size=3),
         lapse=st.sampled_from(Lapse),
@@ -224,7 +224,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         session=st.sampled_from(SESSIONS[:2]),
-        phase=st.sampled_from([Phase.UPDATE, Phase.UPDATE, Phase.CLOSE]),
+        phase=st.sampled_from([Phase.UPDATE, Phase.UPDATE, Phase.UPDATE, Phase.CLOSE, Phase.CLOSE, Phase.LAPSE]),
         used=st.one_of(st.integers(0, 60), st.integers(0, 300)),
         wanted=st.integers(0, 60),
         quote=st.one_of(st.none(), st.sampled_from(QUOTES)),

@@ -46,3 +46,23 @@ open s deadline=5000 | k wanted=10 quote=data -> done
 update s deadline=1100 -> done
 now 1100
 expire -> s
+
+story a late report after an end without one is settled, once, and nothing is granted
+quote call steps=-:1:1
+account ann money=100
+open s | k wanted=20 quote=call -> done
+lapse s -> done available=100
+lapse s -> closed-session
+money ann -> available=100 reserved=0
+update s | k used=5 wanted=20 -> lapsed-session spent=5 | k granted=0
+close s | k total=12 -> lapsed-session spent=12 available=88
+close s | k total=12 -> closed-session spent=12
+close s | k total=15 -> closed-session spent=12
+money ann -> available=88 debited=12
+
+story an end without a report voids the opening that it overtook
+quote call steps=-:1:1
+account ann money=100
+lapse s -> unknown-session
+open s | k wanted=20 quote=call -> closed-session
+money ann -> available=100 reserved=0
