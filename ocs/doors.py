@@ -24,6 +24,7 @@ from ocs.diameter.answer import Answer
 from ocs.diameter.codes import SY_APPLICATION
 from ocs.diameter.message import Message
 from ocs.dispatch import Delivery
+from ocs.garbage import settle
 from ocs.http.models import PeerView
 from ocs.http.views import moment
 from ocs.metrics import Metrics
@@ -118,6 +119,7 @@ class Doors:
             self._sy.start(self.diameter)
         await self.diameter.start(sockets.diameter, sockets.diameter_tls)
         await self.sip.start(sockets.sip_udp, sockets.sip_tcp, sockets.sip_tls)
+        settle()
 
     def peers(self) -> tuple[PeerView, ...]:
         """Who is connected to the Diameter door, and which proxies the SIP door answers."""
