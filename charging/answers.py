@@ -137,7 +137,7 @@ def _validity(quoted: Quoted, validity: int, jitter: int, session: str) -> int:
 
 
 def _wants(phase: Phase, item: RequestItem) -> bool:
-    return phase is Phase.EVENT or (item.wanted is not None and phase is not Phase.CLOSE)
+    return phase is Phase.EVENT or (item.wanted is not None and phase not in (Phase.CLOSE, Phase.LAPSE))
 
 
 def _final(said: Terms, grant: Grant, reason: Reason) -> FinalUnits | None:

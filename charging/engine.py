@@ -27,6 +27,7 @@ from balances.ledger import (
 from charging import answers, emergency, explain
 from charging.catalogue import Catalogue
 from charging.event import (
+    REPORTS,
     Action,
     ChargingEvent,
     Identity,
@@ -183,7 +184,7 @@ class Engine:
         if event.service is not None:
             return event.service.kind
         note = self._sessions.get(event.session)
-        if note is not None or event.phase not in (Phase.UPDATE, Phase.CLOSE):
+        if note is not None or event.phase not in REPORTS:
             return note.kind if note else None
         stored = await self.ledger.session(known.address, event.session)
         units = [holding.unit for holding in stored.holdings] if stored else []
@@ -213,7 +214,7 @@ class Engine:
 
     async def _whose(self, event: ChargingEvent) -> Subscriber | None:
         """Whom to charge: a session that runs stays with its account, whoever has the identity now."""
-        reporting = event.phase in (Phase.UPDATE, Phase.CLOSE)
+        reporting = event.phase in REPORTS
         note = self._sessions.get(event.session) if reporting else None
         if note and note.address:
             known = await self._subscribers.at(note.address)
@@ -231,7 +232,7 @@ class Engine:
             self.observer.terms_reread(charged.verdict.value)
             self._subscribers.forget(known.address.account)
             return await self._whose(event)
-        if event.phase not in (Phase.UPDATE, Phase.CLOSE):
+        if event.phase not in REPORTS:
             return None
         if charged.verdict in (Verdict.OTHER_ACCOUNT, Verdict.UNKNOWN_SESSION):
             self._sessions.drop(event.session)
@@ -256,7 +257,7 @@ class Engine:
                 self.observer.unquoted_usage(event.door, event.session, each.item.key)
 
     def _nobody(self, event: ChargingEvent) -> Outcome:
-        if event.phase in (Phase.UPDATE, Phase.CLOSE):
+        if event.phase in REPORTS:
             return Outcome(result=Result.UNKNOWN_SESSION, reason=answers.SENTENCES[Verdict.UNKNOWN_SESSION])
         return Outcome(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from balances.ledger import Address, Identity, IdentityType, Lapse, Phase, Record, Unavailable, Unit
 
 __all__ = [
+    "REPORTS",
     "Action",
     "Address",
     "ChargingEvent",
@@ -30,6 +31,10 @@ __all__ = [
     "Unavailable",
     "Unit",
 ]
+
+
+REPORTS = (Phase.UPDATE, Phase.CLOSE, Phase.LAPSE)
+"""The phases that are about a session that runs."""
 
 
 class ServiceKind(StrEnum):

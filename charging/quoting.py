@@ -11,7 +11,7 @@ from balances.price import Price, Step
 from charging.catalogue import terms
 from charging.catalogue.model import Catalogue
 from charging.catalogue.plan import ServiceTerms
-from charging.event import ChargingEvent, Phase, Reason, RequestItem, Service, ServiceKind
+from charging.event import REPORTS, ChargingEvent, Phase, Reason, RequestItem, Service, ServiceKind
 from charging.matching import Held, Matcher
 from charging.observer import Observer
 from charging.settings import ChargingSettings
@@ -94,7 +94,7 @@ class Quoter:
 
     def _too_little_known(self, service: Service) -> bool:
         """A report in mid-session that does not repeat whom the call goes to: the session's conditions hold."""
-        reporting = self.event.phase in (Phase.UPDATE, Phase.CLOSE)
+        reporting = self.event.phase in REPORTS
         return reporting and service.kind is not ServiceKind.DATA and not self.number
 
     def _held(self, item: RequestItem) -> Quoted:
@@ -140,7 +140,7 @@ def _denied(quoted: Quoted, reason: Reason, why: str) -> Quoted:
 def wanted(quoted: Quoted, phase: Phase) -> int:
     """How many units an item wants; 0 nothing. A session is never granted more at once than the service allows."""
     asked, service = quoted.item.wanted, quoted.service
-    if (asked is None and phase is not Phase.EVENT) or phase is Phase.CLOSE:
+    if (asked is None and phase is not Phase.EVENT) or phase in (Phase.CLOSE, Phase.LAPSE):
         return 0
     if quoted.unit is Unit.MONEY:
         return max(0, asked or 0)

@@ -11,10 +11,13 @@ ATTEMPTS = 4
 
 
 def aborter(ledger: Ledger, clock: Callable[[], int]) -> Aborter:
-    """Close a session there and then; may raise Unavailable. The network learns of it at the session's next request."""
+    """End a session there and then; may raise Unavailable. The network learns of it at the session's next request.
+
+    A lapse, not a close: what is reported later all the same is still debited.
+    """
 
     async def abort(session: Session) -> None:
-        await _end(ledger, session, clock, Phase.CLOSE, 0)
+        await _end(ledger, session, clock, Phase.LAPSE, 0)
 
     return abort
 
@@ -44,7 +47,7 @@ async def _end(ledger: Ledger, session: Session, clock: Callable[[], int], phase
             address=session.address,
             version=account.version,
             session=session.id,
-            operation=OPERATION if phase is Phase.CLOSE else f"curtail:{now}",
+            operation=OPERATION if phase is Phase.LAPSE else f"curtail:{now}",
             fingerprint=0,
             phase=phase,
             door=session.door,

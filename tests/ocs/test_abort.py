@@ -10,6 +10,7 @@ from balances.ledger import (
     SessionState,
     Unit,
     Use,
+    Verdict,
 )
 from balances.memory import MemoryLedger
 from balances.price import Price, Step
@@ -24,11 +25,11 @@ async def test_releases_what_is_held_and_keeps_what_was_spent():
     await ledger.move(Movement(address=account.address, operation="m", amount=1000, cause="topup", now=NOW))
     quote = Quote(price=Price(steps=(Step(upto=None, block=1, amount=1, per=1),)))
 
-    async def charge(operation, phase, used):
+    async def charge(operation, phase, used, version=1):
         use = Use(key="k", unit=Unit.SECONDS, used=used, wanted=100, quote=quote)
         request = Charge(
             address=account.address,
-            version=1,
+            version=version,
             session="s",
             operation=operation,
             fingerprint=0,
@@ -50,6 +51,10 @@ async def test_releases_what_is_held_and_keeps_what_was_spent():
     assert (after.money.debited, after.money.reserved) == (30, 0)
     ended = await ledger.session(account.address, "s")
     assert ended is not None
-    assert ended.state is SessionState.CLOSED
+    assert ended.state is SessionState.LAPSED
     await aborter(ledger, lambda: NOW + 2)(session)
     assert await ledger.account(account.address) == after, "a second time changes nothing"
+    late = await charge("2", Phase.CLOSE, 12, version=2)
+    assert (late.verdict, late.spent, late.available) == (Verdict.LAPSED_SESSION, 42, 1000 - 42)
+    again = await charge("3", Phase.CLOSE, 12, version=2)
+    assert (again.verdict, again.spent) == (Verdict.CLOSED_SESSION, 42)
