@@ -110,7 +110,7 @@ def test_an_escaped_null_is_a_character() -> None:
     assert request.target.user == "null-\x00-null"
 
 
-@pytest.mark.rfc("4475", "3.1.1.6")
+@pytest.mark.rfc("4475", "3.1.1.7")
 def test_long_values() -> None:
     long = "very" * 400
     request = parse(
@@ -120,7 +120,7 @@ def test_long_values() -> None:
     assert request.from_.tag == long
 
 
-@pytest.mark.rfc("4475", "3.1.1.7")
+@pytest.mark.rfc("4475", "3.1.1.8")
 def test_octets_beyond_the_length_of_a_datagram_are_dropped() -> None:
     second = sip(message("INVITE sip:other@example.com SIP/2.0"))
     request = parse(sip(message(Content_Length="0")) + second)
