@@ -32,7 +32,7 @@ async def test_a_proxy_with_a_certificate_is_answered(tmp_path: Path, workers: s
         "OCS_DAEMON__WORKERS": workers,
         "OCS_SIP_CREDIT__TLS": f"{{ enabled = true, port = {port}, {files} }}",
     }
-    with House(tmp_path, **settings) as house:
+    with House(tmp_path, **settings):
         context = authority.context("proxy.example.net")
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         writer.write(OPTIONS)
