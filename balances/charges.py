@@ -6,6 +6,8 @@ Pure: it changes the books it is given and returns the answer. ``lua/charge.lua`
 from balances import books
 from balances.books import AccountBook, KeyBook, SessionBook
 from balances.ledger import (
+    CROWDED,
+    KEYS,
     UNQUOTED,
     Charge,
     Charged,
@@ -156,8 +158,8 @@ def _settle_and_reserve(account: AccountBook, session: SessionBook, charge: Char
 
 
 def _key(session: SessionBook, use: Use) -> KeyBook | None:
-    """The key's book, made from the use's quote if the session does not know the key; None without any quote."""
-    if use.key not in session.keys and use.quote is not None:
+    """The key's book, made from the use's quote if the session does not know the key; None without quote or room."""
+    if use.key not in session.keys and use.quote is not None and len(session.keys) < KEYS:
         session.keys[use.key] = KeyBook(key=use.key, unit=use.unit, quote=use.quote)
     return session.keys.get(use.key)
 
@@ -173,16 +175,21 @@ def _grant(account: AccountBook, key: KeyBook | None, use: Use, now: int) -> Gra
 
 def _refusal(account: AccountBook, key: KeyBook | None, use: Use) -> str | None:
     """Why nothing is granted whatever the balance."""
+    if key is None:
+        return _unsettled(use)
     if use.denied:
         return use.denied
-    if key is None:
-        return UNQUOTED
     return account.status.value if use.wanted and account.status is not Status.ACTIVE else None
+
+
+def _unsettled(use: Use) -> str:
+    """Why the session has no such key."""
+    return use.denied or UNQUOTED if use.quote is None else CROWDED
 
 
 def _nothing(key: KeyBook | None, use: Use, refused: str | None = None) -> Grant:
     if key is None:
-        return Grant(key=use.key, refused=refused or use.denied or UNQUOTED)
+        return Grant(key=use.key, refused=refused or _unsettled(use))
     return Grant(key=use.key, refused=refused, terms=key.quote.terms)
 
 
@@ -206,8 +213,11 @@ def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[
     """
     keys = []
     grants = []
+    names = set(session.keys)
     for use in charge.uses:
-        key = None if use.quote is None else KeyBook(key=use.key, unit=use.unit, quote=use.quote)
+        room = use.key in names or len(names) < KEYS
+        key = KeyBook(key=use.key, unit=use.unit, quote=use.quote) if use.quote is not None and room else None
+        names |= {use.key} if key else set()
         refused = _refusal(account, key, use)
         if key is None or refused or not use.wanted:
             grants.append(_nothing(key, use, refused))

@@ -294,7 +294,8 @@ class Verdict(StrEnum):
     """The account's terms are newer than the quotes: read the account again and repeat. Nothing was done."""
     NO_ACCOUNT = "no-account"
     UNKNOWN_SESSION = "unknown-session"
-    """UPDATE or CLOSE of a session never heard of. A CLOSE or LAPSE leaves a tombstone that voids an OPEN overtaken by it."""
+    """UPDATE or CLOSE of a session never heard of. A CLOSE or LAPSE leaves a tombstone that voids an OPEN it
+    overtook."""
     CLOSED_SESSION = "closed-session"
     """UPDATE or CLOSE after the end: nothing is done. OPEN after such a tombstone: void."""
     LAPSED_SESSION = "lapsed-session"
@@ -311,6 +312,12 @@ INSUFFICIENT = "insufficient-credit"
 
 UNQUOTED = "unquoted"
 """``Use.quote`` was None and the session holds no conditions for the key: nothing settled, nothing granted."""
+
+CROWDED = "too-many-keys"
+"""The session holds KEYS keys and this would be one more: nothing settled, nothing granted."""
+
+KEYS = 256
+"""Keys a session may have: each is read and written with every request. ``lua/lib/session.lua`` says the same."""
 
 
 class Grant(Record, frozen=True, kw_only=True):

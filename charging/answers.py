@@ -1,6 +1,6 @@
 """From what the ledger did to what the door is told. Pure."""
 
-from balances.ledger import UNQUOTED, Charged, Grant, Status, Verdict
+from balances.ledger import CROWDED, UNQUOTED, Charged, Grant, Status, Verdict
 from charging.catalogue import terms
 from charging.catalogue.terms import Terms
 from charging.event import (
@@ -45,6 +45,7 @@ REASONS = {
     Status.CLOSED.value: Reason.BARRED,
     "unrateable": Reason.UNRATEABLE,
     UNQUOTED: Reason.UNRATEABLE,
+    CROWDED: Reason.UNRATEABLE,
 }
 """Why the ledger granted nothing, in the door's words."""
 
@@ -104,7 +105,7 @@ def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int
         return ItemOutcome(key=quoted.item.key, unit=unit)
     reason = REASONS.get(grant.refused, Reason.UNRATEABLE) if grant.refused else Reason.NONE
     if not _wants(event.phase, quoted.item):
-        lost = grant.refused == UNQUOTED and bool(quoted.item.used or quoted.item.total)
+        lost = grant.refused in (UNQUOTED, CROWDED) and bool(quoted.item.used or quoted.item.total)
         return ItemOutcome(
             key=grant.key, unit=unit, settled=grant.settled, reason=Reason.UNRATEABLE if lost else Reason.NONE
         )

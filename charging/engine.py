@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from balances.ledger import (
+    CROWDED,
     Account,
     Address,
     Charge,
@@ -253,7 +254,8 @@ class Engine:
         if charged.replayed or charged.verdict is not Verdict.DONE:
             return
         for each, grant in zip(quoted, charged.grants, strict=True):
-            if each.quote is None and grant.refused and (each.item.used or each.item.total) and not grant.terms:
+            unsettled = grant.refused == CROWDED or (each.quote is None and grant.refused and not grant.terms)
+            if unsettled and (each.item.used or each.item.total):
                 self.observer.unquoted_usage(event.door, event.session, each.item.key)
 
     def _nobody(self, event: ChargingEvent) -> Outcome:

@@ -47,10 +47,15 @@ local function grant(at, key, granted, due, settled, final, refused)
     grants[n + 7] = key and quote_of(key)[1] or ''
 end
 
+-- Why the session has no such key.
+local function unsettled(at)
+    return r[at + U_QUOTE] ~= '' and 'too-many-keys' or r[at + U_DENIED] or 'unquoted'
+end
+
 -- Why nothing is granted whatever the balance.
 local function refusal(at, key)
+    if not key then return unsettled(at) end
     if r[at + U_DENIED] then return r[at + U_DENIED] end
-    if not key then return 'unquoted' end
     return r[at + U_WANTED] > 0 and a[STATUS] ~= 'active' and a[STATUS]
 end
 
@@ -87,7 +92,7 @@ local function settle_and_reserve()
     for i = 1, USES do
         local at = i * 8
         local k = find_key(s, r[at + U_KEY])
-        if not k and r[at + U_QUOTE] ~= '' then
+        if not k and r[at + U_QUOTE] ~= '' and #s - FIRST_KEY + 1 < MOST_KEYS then
             k = new_key(r[at + U_KEY], r[at + U_UNIT], r[at + U_QUOTE])
             s[#s + 1] = k
         end
@@ -120,7 +125,7 @@ local function settle_and_reserve()
         if reserving then
             offer(at, keys[i], due[i])
         else
-            grant(at, keys[i], 0, 0, due[i], false, not keys[i] and (r[at + U_DENIED] or 'unquoted'))
+            grant(at, keys[i], 0, 0, due[i], false, not keys[i] and unsettled(at))
         end
     end
 end
@@ -169,9 +174,17 @@ end
 local function event()
     s = s or new_session(ACCOUNT, DOOR, 'closed', NOW, DUE)
     local keys, reason = {}, false
+    local names, count = {}, #s - FIRST_KEY + 1
+    for i = FIRST_KEY, #s do names[s[i][NAME]] = true end
     for i = 1, USES do
         local at = i * 8
-        local k = r[at + U_QUOTE] ~= '' and new_key(r[at + U_KEY], r[at + U_UNIT], r[at + U_QUOTE])
+        local name = r[at + U_KEY]
+        local k = r[at + U_QUOTE] ~= '' and (names[name] or count < MOST_KEYS)
+            and new_key(name, r[at + U_UNIT], r[at + U_QUOTE])
+        if k and not names[name] then
+            names[name] = true
+            count = count + 1
+        end
         local refused = refusal(at, k)
         local units, due, final = 0, 0, false
         if not refused and r[at + U_WANTED] > 0 then

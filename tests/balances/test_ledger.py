@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from balances.ledger import (
+    CROWDED,
+    KEYS,
     Account,
     AccountChange,
     Address,
@@ -298,6 +300,35 @@ async def test_two_doors_do_not_share_a_session(ledger: Ledger) -> None:
     own = msgspec.structs.replace(refund, session="e", operation="2")
     assert not (await ledger.refund(own)).found
     assert (await ledger.refund(msgspec.structs.replace(refund, session="r2", door="test"))).amount == 10
+
+
+async def test_a_session_has_so_many_keys_and_no_more(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    await ledger.move(top_up(ann, "t", 10_000))
+    charge = opening(ann, "s", 1)
+
+    def using(names: range, used: int, denied: str | None = None) -> tuple[Use, ...]:
+        return tuple(
+            Use(key=f"k{name}", unit=Unit.OCTETS, used=used, wanted=1, quote=DATA, denied=denied) for name in names
+        )
+
+    first = await ledger.charge(msgspec.structs.replace(charge, uses=using(range(KEYS - 1), 0)))
+    assert all(grant.granted == 1 for grant in first.grants)
+    update = msgspec.structs.replace(charge, phase=Phase.UPDATE)
+    more = msgspec.structs.replace(update, operation="1", uses=using(range(KEYS - 2, KEYS + 2), 3))
+    grants = (await ledger.charge(more)).grants
+    assert [(grant.granted, grant.settled, grant.refused) for grant in grants] == [
+        (1, 3, None), (1, 3, None), (0, 0, CROWDED), (0, 0, CROWDED),
+    ]  # fmt: skip
+    end = msgspec.structs.replace(update, phase=Phase.CLOSE, operation="2", uses=using(range(KEYS, KEYS + 1), 3, "no"))
+    assert [grant.refused for grant in (await ledger.charge(end)).grants] == [CROWDED]
+    event = msgspec.structs.replace(charge, phase=Phase.EVENT, session="e", uses=using(range(KEYS + 1), 0))
+    assert (await ledger.charge(event)).verdict is Verdict.REFUSED
+    whole = msgspec.structs.replace(event, operation="1", uses=using(range(KEYS), 0))
+    assert (await ledger.charge(whole)).spent == KEYS
+    again = msgspec.structs.replace(event, operation="2", uses=using(range(2), 0))
+    assert (await ledger.charge(again)).spent == KEYS + 2
+    assert (await ledger.audit()).balanced
 
 
 async def test_names_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ local FIRST_KEY = 20
 local NAME, K_UNIT, QUOTE, USED, PAID_UNITS = 1, 2, 3, 4, 5
 local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS = 6, 7, 8, 9, 10
 
+local MOST_KEYS = 256 -- each is read and written with every request
 local BESIDE = 255 -- earlier answers kept for replay; the opening's is never dropped
 
 local function read_session(key)
