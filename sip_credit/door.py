@@ -7,8 +7,7 @@ meanwhile, is undone. The door awaits the engine and nothing else; sockets are `
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
@@ -48,6 +47,7 @@ from sip_credit.report import (
 )
 from sip_credit.settings import Peer, Settings
 from sip_credit.transaction import Hop, Transaction, TransactionLayer
+from sip_credit.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -81,31 +81,6 @@ class PeerHop(Hop, Protocol):
     def open(self) -> bool:
         """Can an answer still be sent there?"""
         ...
-
-
-class Turns:
-    """Mutual exclusion by session; a session nobody works on takes no room."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    def __len__(self) -> int:
-        return len(self._locks)
-
-    @asynccontextmanager
-    async def of(self, session: str) -> AsyncIterator[None]:
-        lock, users = self._locks.get(session, (None, 0))
-        lock = lock or asyncio.Lock()
-        self._locks[session] = lock, users + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[session]
-            if users > 1:
-                self._locks[session] = lock, users - 1
-            else:
-                del self._locks[session]
 
 
 class Door:
