@@ -117,6 +117,13 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
         return -(-self.milliseconds // 1000)
 
 
+def believable(call: Call | None, reported: int | None, now: int, lead: int) -> int | None:
+    """The reported duration, but no more than has passed since the check and ``lead``, all in milliseconds."""
+    if call is None or reported is None:
+        return reported
+    return min(reported, max(0, now - call.invited_at) + lead)
+
+
 def measure(call: Call | None, reported: int | None, now: int, tolerance: int) -> Measure:
     """How long the call has lasted, in milliseconds.
 
@@ -125,8 +132,6 @@ def measure(call: Call | None, reported: int | None, now: int, tolerance: int) -
     """
     if call is None:
         return Measure(milliseconds=reported or 0)
-    if reported is not None:  # nobody can have talked for longer than since the check
-        reported = min(reported, max(0, now - call.invited_at) + tolerance)
     if call.started_at is None:
         return Measure(milliseconds=reported if reported is not None else max(0, now - call.invited_at))
     own = max(0, now - call.started_at)

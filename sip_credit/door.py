@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
-from sip_credit.call import Call, Calls, Ending, measure, session_of, unpack
+from sip_credit.call import Call, Calls, Ending, Measure, believable, measure, session_of, unpack
 from sip_credit.digest import Digest, Verdict
 from sip_credit.limits import Load, Traffic
 from sip_credit.message import respond
@@ -324,7 +324,7 @@ class Door:
             return await self._unremembered(report)
         if call.ended:
             return Answer(status=481)
-        spent = measure(call, report.duration_ms, report.at, self._tolerance)
+        spent = self._measure(call, report)
         if call.started_at is None:  # the start report was lost or is yet to come
             call = msgspec.structs.replace(call, started_at=report.at - spent.milliseconds)
         wanted = self._settings.slice if call.refreshes else self._settings.whole_grant
@@ -350,7 +350,7 @@ class Door:
 
     async def _stop(self, report: Report) -> Answer:
         call = await self._known(report)
-        spent = measure(call, report.duration_ms, report.at, self._tolerance)
+        spent = self._measure(call, report)
         event = close_event(report, ended(call, Kind.STOP, report.cause), spent.seconds)
         if call is None:  # an emergency call is known by its number
             event = msgspec.structs.replace(event, service=service_of(supposed_call(report, self._settings)))
@@ -391,6 +391,10 @@ class Door:
         if result is Result.UNAVAILABLE:
             return unavailable("unavailable", report.peer.header_prefix, self._settings)
         return unknown
+
+    def _measure(self, call: Call | None, report: Report) -> Measure:
+        reported = believable(call, report.duration_ms, report.at, int(self._settings.lead * 1000))
+        return measure(call, reported, report.at, self._tolerance)
 
     @property
     def _tolerance(self) -> int:

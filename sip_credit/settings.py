@@ -140,6 +140,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long after its cap a call may stay silent before the server closes it and charges what was granted."""
     clock_tolerance: float = 2.0
     """Own and reported duration may differ by this; beyond, the reported one counts."""
+    lead: float = 2.0
+    """A reported duration may exceed the time since the credit check by this; what is beyond is ignored."""
     answer_within_ms: int = 150
     """A credit check that takes longer is answered 503. Below 200 ms no 100 Trying is needed."""
     report_within_ms: int = 3000

@@ -155,6 +155,9 @@ def from_status(status: int, headers: dict[str, str] | None = None) -> Problem:
     return problem
 
 
+AMOUNT = r"-?[0-9]{1,10}(\.[0-9]{1,6})?"
+"""What an amount of money looks like; nobody else's message should have to show it."""
+
 _PLACE = re.compile(r"^(?P<detail>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -164,6 +167,8 @@ def fault_in_body(error: msgspec.ValidationError) -> Fault:
     """Where in the body, as a JSON pointer in a URI fragment (RFC 6901 section 6), and what is wrong there."""
     match = _PLACE.match(str(error))
     detail, path = (match["detail"], match["path"] or "") if match else (str(error), "")
+    if AMOUNT in detail:
+        detail = "Expected an amount such as 1.50: at most ten digits before the point and six after it"
     steps = [name or index for name, index in _STEP.findall(path)]
     if field := _FIELD.search(detail):
         steps.append(field["field"])

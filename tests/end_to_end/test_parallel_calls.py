@@ -33,8 +33,10 @@ _numbers = itertools.count(491_710_000_000)
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A server that is patient with its store: here so many ask at once that some wait."""
-    with House(tmp_path_factory.mktemp("house"), OCS_SIP_CREDIT__ANSWER_WITHIN_MS="10000") as house:
+    """A server that is patient with its store, since so many ask at once that some wait, and believes any duration:
+    here nobody really talks."""
+    settings = {"OCS_SIP_CREDIT__ANSWER_WITHIN_MS": "10000", "OCS_SIP_CREDIT__LEAD": "1000000"}
+    with House(tmp_path_factory.mktemp("house"), **settings) as house:
         yield house
 
 
