@@ -213,7 +213,8 @@ class SessionBook:
     spent: int = 0
     void: bool = False
     """Closed before it was opened: the OPEN that was overtaken opens nothing."""
-    refunded: bool = False
+    refunded: int | None = None
+    """Units that a refund gave back; None: there was none. What is debited later can be refunded again."""
     keys: dict[str, KeyBook] = field(default_factory=dict)
     paid: dict[str, int] = field(default_factory=dict)
     forget_at: int | None = None
@@ -221,6 +222,19 @@ class SessionBook:
 
     def pay(self, bucket: str, units: int) -> None:
         self.paid[bucket] = self.paid.get(bucket, 0) + units
+
+    def refundable(self) -> int:
+        """Units debited and not given back."""
+        provisional = sum(key.granted for key in self.keys.values() if key.provisional)
+        return sum(key.used for key in self.keys.values()) + provisional - (self.refunded or 0)
+
+    def refund(self) -> None:
+        """Everything was given back, provisional debits too: those must not be reversed as well."""
+        self.spent, self.paid = 0, {}
+        for key in self.keys.values():
+            key.spent = 0
+            key.forget()
+        self.refunded = sum(key.used for key in self.keys.values())
 
     def view(self) -> Session:
         return Session(

@@ -351,7 +351,7 @@ class Charged(Record, frozen=True, kw_only=True):
 
 
 class Refund(Record, frozen=True, kw_only=True):
-    """Give back what an earlier EVENT (or whole session) debited: to the same buckets, once.
+    """Give back what earlier EVENTs (or a whole session) debited: to the same buckets, once.
 
     ``session`` and ``operation`` are the refund's own; ``target`` is the session that was charged.
     """
@@ -364,14 +364,20 @@ class Refund(Record, frozen=True, kw_only=True):
     door: str
     now: int
     sequence: int | None = None
+    units: int | None = None
+    """All units that are to be given back; None: whatever was debited. Anything but all of them is refused."""
 
 
 class Refunded(Record, frozen=True, kw_only=True):
-    """``amount`` of money given back; 0 and ``found`` False if the target is unknown, spent, or of another account
-    or door."""
+    """``amount`` of money and ``units`` given back.
+
+    0 and ``found`` False if the target is unknown or spent, of another account or door, or did not debit just the units
+    that are asked for.
+    """
 
     found: bool
     amount: int = 0
+    units: int = 0
     again: bool = False
     """The target had been refunded before (by another operation): nothing was paid twice."""
     replayed: bool = False

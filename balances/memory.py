@@ -342,9 +342,11 @@ class MemoryLedger:
     def _give_back(self, refund: Refund, target: SessionBook | None) -> Refunded:
         if target is None or not books.same_owner(target, refund) or target.state is SessionState.OPEN:
             return Refunded(found=False)
-        if target.refunded:
-            return Refunded(found=True, again=True)
         if not (target.spent or target.paid):
+            given_back = target.refunded is not None
+            return Refunded(found=given_back, again=given_back)
+        refundable = target.refundable()
+        if refund.units not in (None, refundable):
             return Refunded(found=False)
         account = self._book(refund.address)
         before = account.purses()
@@ -361,10 +363,9 @@ class MemoryLedger:
                 account, lines, at=refund.now, operation=refund.operation, cause="refund", door=refund.door,
                 session=refund.session, reference=refund.target,
             )  # fmt: skip
-        target.refunded = True
-        for key in target.keys.values():
-            key.forget()  # a provisional debit is given back with the rest and must not be reversed as well
-        return Refunded(found=True, amount=target.spent)
+        answer = Refunded(found=True, amount=target.spent, units=refundable)
+        target.refund()
+        return answer
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
         lapsed: list[Lapsed] = []

@@ -161,6 +161,7 @@ def pack_refund(refund: Refund, window: int) -> bytes:
             refund.now,
             window,
             -1 if refund.sequence is None else bounded(refund.sequence),
+            False if refund.units is None else bounded(refund.units),
         ]
     )
 
@@ -170,7 +171,7 @@ def read_refunded(reply: bytes) -> Refunded:
     fields = unpack(reply[1:])
     if fields[0] != REFUNDED:
         return Refunded(found=False, replayed=True)
-    return Refunded(found=fields[1], amount=fields[2], again=fields[3], replayed=replayed)
+    return Refunded(found=fields[1], amount=fields[2], again=fields[3], units=fields[4], replayed=replayed)
 
 
 def pack_identities(identities: tuple[Identity, ...]) -> bytes:
@@ -230,7 +231,7 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
         deadline=fields[5],
         lapse=Lapse(text(fields[6])),
         spent=fields[7],
-        refunded=fields[8],
+        refunded=None if fields[8] is False else fields[8],
         context=fields[9],
     )
     paid = fields[10]

@@ -301,7 +301,7 @@ class Engine:
             return self._nobody(event)
         nothing = Outcome(
             result=Result.NOTHING_TO_REFUND,
-            reason="no such debit of this account",
+            reason="no such debit of so many units of this account",
             account=known.address,
             currency=known.currency,
         )
@@ -317,12 +317,18 @@ class Engine:
                 door=event.door,
                 now=event.now,
                 sequence=event.sequence,
+                units=sum(item.wanted or 0 for item in event.items) or None,
             )
         )
         if not refunded.found:
             return replace(nothing, replayed=refunded.replayed)
+        one = len(event.items) == 1
         items = [
-            ItemOutcome(key=item.key, unit=item.unit or Unit.EVENTS, granted=0 if refunded.again else item.wanted or 1)
+            ItemOutcome(
+                key=item.key,
+                unit=item.unit or Unit.EVENTS,
+                granted=refunded.units if one else 0 if refunded.again else item.wanted,
+            )
             for item in event.items
         ]
         return Outcome(

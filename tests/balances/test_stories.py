@@ -125,7 +125,7 @@ class Teller:
         assert sorted(found.session for found in lapsed) == expected.split()
 
     async def do_refund(self, words: list[str], expected: str) -> None:
-        session, operation, target = words
+        session, operation, target, *options = words
         answer = await self.ledger.refund(
             Refund(
                 address=self.addresses["ann"],
@@ -135,6 +135,7 @@ class Teller:
                 target=target,
                 door="test",
                 now=self.now,
+                **pairs(options),
             )
         )
         self.expect(answer, pairs(expected.split()))

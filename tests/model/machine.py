@@ -257,14 +257,16 @@ class Machine(RuleBasedStateMachine):
         session=st.sampled_from([*SESSIONS, "r1"]),
         charged=st.sampled_from(SESSIONS),
         fresh=st.sampled_from([True, True, False]),
+        units=st.one_of(st.none(), st.none(), st.integers(0, 40)),
     )
-    def refund(self, account: str, session: str, charged: str, fresh: bool) -> None:
+    def refund(self, account: str, session: str, charged: str, fresh: bool, units: int | None) -> None:
         refund = Refund(
             address=self.address(account),
             session=session,
             operation=self.operation(fresh),
             fingerprint=0,
             target=charged,
+            units=units,
             door="test",
             now=self.now,
         )

@@ -3,7 +3,7 @@
 -- is a repeat; the session knows their names.
 
 local S_ACCOUNT, S_DOOR, STATE, STARTED_AT, UPDATED_AT, DEADLINE, ON_LAPSE = 1, 2, 3, 4, 5, 6, 7
-local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- PAID: array of bucket, units it paid
+local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- REFUNDED: units or false; PAID: array of bucket, units
 local OPENING, LAST, LAST_PRINT, LAST_ANSWER, EARLIER, ANSWERED = 12, 13, 14, 15, 16, 17
 local LAST_SEQUENCE, FORGOTTEN = 18, 19 -- of the last request, -1 without; the highest whose answer was dropped
 local FIRST_KEY = 20

@@ -43,3 +43,27 @@ now 1100
 expire -> s
 refund r 2 s -> found=yes amount=20
 close s | k used=5 -> lapsed-session available=95
+
+story a refund of other units than were debited gives nothing back
+quote sms steps=-:1:9 offers=pack
+account ann money=100
+give ann pack octets 1
+event e | a wanted=3 quote=sms -> done spent=18
+refund r 1 e units=1 -> found=no amount=0 units=0
+refund r 2 e units=4 -> found=no amount=0
+money ann -> available=82
+refund r 3 e units=3 -> found=yes amount=18 units=3
+refund r 4 e units=3 -> found=yes amount=0 units=0 again=yes
+money ann -> available=100
+bucket ann pack#1 -> credited=2 debited=1
+
+story what is debited after a refund can be refunded too, once
+quote sms steps=-:1:9
+account ann money=100
+event e | a wanted=2 quote=sms -> done spent=18
+refund e 1 e -> found=yes amount=18 units=2
+event e | a wanted=1 quote=sms -> done spent=9
+refund e 2 e units=3 -> found=no
+refund e 3 e units=1 -> found=yes amount=9 units=1
+refund e 4 e -> found=yes amount=0 again=yes
+money ann -> available=100
