@@ -88,9 +88,14 @@ class EmbeddedStore:
         """End it cleanly: everything is on disk when this returns."""
         if self._watcher is not None:
             self._watcher.cancel()
-        process, self._process = self._process, None
-        if process is None:
+        if self._process is None:
             return
+        await self._end(self._process)
+        self._process = None
+        if self._socket.parent != self.directory:
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):  # on SIGTERM it writes everything, syncs and exits
             with suppress(ProcessLookupError):
                 process.send_signal(number)
@@ -99,8 +104,6 @@ class EmbeddedStore:
                 break
             except TimeoutError:
                 log.warning("the embedded store does not end on %s", signal.Signals(number).name)
-        if self._socket.parent != self.directory:
-            shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     async def _lock(self) -> int:
         """The directory's lock, as a descriptor; ends a Valkey that still holds it."""
@@ -159,7 +162,7 @@ class EmbeddedStore:
                 raise StoreFailed(f"the embedded store ended with {self._process.returncode}: {self._last_words()}")
             if reason := await self._not_ready():
                 if waited >= _START and "LOADING" not in reason:
-                    await self.stop()
+                    await self._end(self._process)
                     raise StoreFailed(f"the embedded store does not answer: {reason}")
                 await asyncio.sleep(_STEP)
                 waited += _STEP
@@ -218,8 +221,8 @@ class EmbeddedStore:
             try:
                 await self._launch(await self._lock())
                 pause = _STEP
-            except StoreFailed as problem:
-                log.error("%s", problem)
+            except Exception as problem:  # whatever it is may pass: no descriptors, a full disk
+                log.error("the embedded store does not start: %s", problem)
                 pause = min(pause * 2, _START)
 
 

@@ -170,3 +170,30 @@ def test_starts_under_uvloop(directory):
         assert store.pid is None
 
     uvloop.run(main())
+
+
+async def test_a_store_that_cannot_be_started_for_a_while_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = EmbeddedStore(tmp_path)
+    await store.start()
+    try:
+        killed = store.pid
+        assert killed is not None
+        lock = tmp_path / "lock"
+        lock.unlink()
+        lock.mkdir()  # opening it fails as it does without descriptors
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while "does not start" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        lock.rmdir()
+        async with asyncio.timeout(10):
+            while store.pid in (None, killed):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        link = Link(store.url)
+        await link.open()
+        assert await link.call("PING") == b"PONG"
+        await link.close()
+    finally:
+        await store.stop()
