@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import hiredis
 
+from balances.health import CONNECTION, Health
 from balances.ledger import Unavailable
 from balances.observer import Observer, Unobserved
 from balances.target import Target, parse_target
@@ -74,9 +75,11 @@ class _Connection(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         timeout: float,
         observer: Observer,
+        health: Health,
         on_lost: Callable[["_Connection"], None],
     ) -> None:
         self.loop = loop
+        self.health = health
         self.on_lost = on_lost
         self.timeout = timeout
         self.observer = observer
@@ -126,6 +129,8 @@ class _Connection(asyncio.Protocol):
         if isinstance(reply, hiredis.ReplyError):
             self._fail(call, str(reply))
             return
+        if self.health.failing is not None:
+            self.health.answered(call.name, self.loop.time())
         if call.script is not None:
             self.observer.script(call.name, perf_counter() - call.started)
         if not call.future.done():
@@ -137,8 +142,11 @@ class _Connection(asyncio.Protocol):
             self._send(call, _pack(("EVAL", script.text, len(call.keys), *call.keys, *call.args)))
             return
         self.observer.error("reply")
+        not_now = message.startswith(_NOT_NOW)
+        if not_now:
+            self.health.failed(call.name, message, self.loop.time())
         if not call.future.done():
-            error = Unavailable if message.startswith(_NOT_NOW) else ReplyError
+            error = Unavailable if not_now else ReplyError
             call.future.set_exception(error(f"{call.name}: {message}"))
 
     def _expire(self) -> None:
@@ -150,7 +158,9 @@ class _Connection(asyncio.Protocol):
                 break
             if not call.future.done():
                 self.observer.error("timeout")
-                call.future.set_exception(Unavailable(f"{call.name}: no answer in {self.timeout:g} s"))
+                words = f"{call.name}: no answer in {self.timeout:g} s"
+                self.health.failed(call.name, words, now)
+                call.future.set_exception(Unavailable(words))
         if self.pending:
             oldest = self.pending[0]
             if oldest.deadline + self.timeout <= now:
@@ -204,6 +214,7 @@ class Link:
         self._timeout = timeout
         self._limit = limit
         self._observer: Observer = observer or Unobserved()
+        self._health = Health(self.target)
         self._connection: _Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -283,7 +294,7 @@ class Link:
         target = self.target
 
         def protocol() -> _Connection:
-            return _Connection(loop, self._timeout, self._observer, self._forget)
+            return _Connection(loop, self._timeout, self._observer, self._health, self._forget)
 
         try:
             async with asyncio.timeout(self._timeout):
@@ -301,11 +312,14 @@ class Link:
             connection.abort()
             raise
         self._connection = connection
+        self._health.connected()
         return connection
 
     def _forget(self, connection: _Connection) -> None:
         if self._connection is connection:
             self._connection = None
+            now = asyncio.get_running_loop().time()
+            self._health.failed(CONNECTION, "the connection broke", now)
 
     def _introduction(self) -> Iterator[tuple[Argument, ...]]:
         target = self.target
