@@ -68,6 +68,7 @@ class Daemon:
         self._doors: Doors | Workers | None = None
         self._state = "starting"
         self._end = asyncio.Event()
+        self._ended: list[str] = []
 
     async def run(self) -> None:
         """Everything is closed in the reverse of the order in which it was opened. The directory is held by then."""
@@ -137,7 +138,7 @@ class Daemon:
             batch=balances.reaper_batch,
             observer=observer,
         )
-        _run_beside(stack, reaper.run(), "reaper")
+        self._run_beside(stack, reaper.run(), "reaper")
         if balances.journal:
             journal = Journal(
                 charging.link,
@@ -147,14 +148,14 @@ class Daemon:
                 keep=balances.outbox_entries,
                 observer=observer,
             )
-            _run_beside(stack, journal.run(), "journal")
+            self._run_beside(stack, journal.run(), "journal")
 
     def _vault_observer(self, stack: AsyncExitStack, charging: Charging) -> VaultObserver:
         """Who counts what happens in the vault; with Sy it also tells who watches an account."""
         if not self.config.diameter.sy:
             return VaultObserver(self.metrics)
         changes = Changes(self.metrics, Watches(charging.link, charging.ledger.keys), wall_clock)
-        _run_beside(stack, changes.run(), "watches")
+        self._run_beside(stack, changes.run(), "watches")
         return changes
 
     async def _open_http(self, stack: AsyncExitStack, charging: Charging, listening: socket) -> None:
@@ -180,7 +181,7 @@ class Daemon:
         server = HttpServer(create_app(house))
         await server.start(listening)
         stack.push_async_callback(server.stop)
-        _run_beside(stack, books.run(), "books")
+        self._run_beside(stack, books.run(), "books")
 
     async def _open_doors(
         self, stack: AsyncExitStack, charging: Charging, target: Target, sockets: list[DoorSockets]
@@ -193,6 +194,22 @@ class Daemon:
         self._doors = doors = Doors(self.config, charging, self.metrics)
         await doors.start(sockets[0])
         stack.push_async_callback(self._drain, doors)
+
+    def _run_beside(self, stack: AsyncExitStack, chore: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something until the stack is closed. It should not end before; if it does, that is told."""
+        task = asyncio.create_task(chore, name=name)
+        task.add_done_callback(self._chore_ended)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        stack.push_async_callback(end)
+
+    def _chore_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled():
+            log.error("the %s has ended", task.get_name(), exc_info=task.exception())
+            self._ended.append(f"the {task.get_name()} has ended")
 
     async def _drain(self, doors: Doors) -> None:
         try:
@@ -208,7 +225,7 @@ class Daemon:
 
     def _readiness(self) -> Sequence[str]:
         """Why no traffic should come; the store is asked elsewhere."""
-        reasons = [] if self._state == "ready" else [self._state]
+        reasons = [*([] if self._state == "ready" else [self._state]), *self._ended]
         if isinstance(self._doors, Workers) and self._doors.missing:
             reasons.append(f"{self._doors.missing} workers are being started")
         return reasons
@@ -220,14 +237,3 @@ def store_target(balances: BalancesSettings) -> Target:
     if balances.password_file:
         password = Path(balances.password_file).read_text().split("\n", 1)[0].strip()
     return parse_target(balances.url, password)
-
-
-def _run_beside(stack: AsyncExitStack, chore: Coroutine[Any, Any, None], name: str) -> None:
-    """Run something until the stack is closed."""
-    task = asyncio.create_task(chore, name=name)
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.wait([task])
-
-    stack.push_async_callback(end)

@@ -1,15 +1,17 @@
 """The books, summed now and then for metrics and status page."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 
 from balances.ledger import Audit, Ledger, Unavailable
 from balances.money import MICRO
 from ocs.metrics import Metrics
 from ocs.observers import UNITS
+
+log = logging.getLogger(__name__)
 
 MOST_SESSIONS = 10_000
 """Sessions read to count them by door; beyond, the count stays at this."""
@@ -56,6 +58,10 @@ class Books:
         """Refresh for ever, less often where the store is large; without the store, the last sums stay."""
         while True:
             started = time.monotonic()
-            with suppress(Unavailable):
+            try:
                 await self.refresh()
+            except Unavailable as problem:
+                log.info("the books are not summed: %s", problem)
+            except Exception:
+                log.exception("the books could not be summed")
             await asyncio.sleep(max(self._interval, SHARE * (time.monotonic() - started)))
