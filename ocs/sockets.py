@@ -1,9 +1,18 @@
 """The listening sockets of the doors, bound before anything serves, so that they can be handed to workers."""
 
+import resource
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ocs.config import Config
+
+
+def allow_many() -> None:
+    """Raise the soft limit of open files to the hard one: each connection is one. Children have it from us."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems say "unlimited" and do not mean it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class CannotListen(Exception):

@@ -55,7 +55,9 @@ def _run(settings: Config, directory: Directory, sample: bool) -> None:
     import uvloop
 
     from ocs.daemon import CANNOT_START, Daemon
+    from ocs.sockets import allow_many
 
+    allow_many()
     try:
         uvloop.run(Daemon(settings, directory, sample=sample).run())
     except CANNOT_START as problem:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -217,3 +218,18 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path):
         house.kill()
         eventually(lambda: not any(map(alive, workers)))
         house.start()
+
+
+def test_opens_as_many_files_as_it_may_in_its_workers_too(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard - 1), hard))
+    try:
+        with House(tmp_path, **WORKERS) as house:
+            pid = house._process.pid
+            listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+            children = [int(child) for child in listed.split()]
+            assert len(children) >= 3
+            for process in (pid, *children):
+                assert resource.prlimit(process, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
