@@ -2,6 +2,7 @@
 
 import pytest
 
+from balances.ledger import KEYS
 from charging.event import Action, FinalAction, Phase, Reason, RequestItem, Result, Unit
 from tests.charging.desk import CALL, SMS, Desk
 
@@ -107,6 +108,56 @@ async def test_message_is_debited_and_given_back_once(desk: Desk) -> None:
     assert never.result is Result.NOTHING_TO_REFUND
     nameless = await desk.ask(Action.REFUND, service=SMS, session="r4")
     assert nameless.result is Result.NOTHING_TO_REFUND
+
+
+async def test_a_refund_of_fewer_messages_than_were_debited_pays_nothing(desk: Desk) -> None:
+    alice = await desk.open(balance="1.00")
+    await desk.ask(Action.DEBIT, wants("m", 300, wanted=3), service=SMS, session="m1")
+    part = await desk.ask(Action.REFUND, wants("m", 300, wanted=1), service=SMS, session="r1", refund_of="m1")
+    assert (part.result, part.spent) == (Result.NOTHING_TO_REFUND, 0)
+    assert await desk.money(alice) == (730_000, 0)
+    whole = await desk.ask(Action.REFUND, wants("m", 300), service=SMS, session="r2", refund_of="m1")
+    assert (whole.result, whole.spent, whole.items[0].granted) == (Result.OK, 270_000, 3)
+    again = await desk.ask(Action.REFUND, wants("m", 300, wanted=3), service=SMS, session="r3", refund_of="m1")
+    assert (again.result, again.spent, again.items[0].granted) == (Result.OK, 0, 0)
+    assert await desk.money(alice) == (1_000_000, 0)
+
+
+async def test_a_request_answered_and_forgotten_is_refused(desk: Desk) -> None:
+    alice = await desk.open(balance="5.00")
+    await desk.say(Phase.OPEN, wants("10", 10), operation="1:0", sequence=0)
+    for number in range(1, 301):
+        await desk.say(Phase.UPDATE, wants("10", 10, used=1000), operation=f"2:{number}", sequence=number)
+    before = await desk.money(alice)
+    old = await desk.say(Phase.UPDATE, wants("10", 10, used=1000), operation="2:1", sequence=1)
+    assert (old.result, old.replayed) == (Result.FORGOTTEN, False)
+    assert await desk.money(alice) == before
+
+
+async def test_usage_of_more_keys_than_a_session_has_room_for_is_told(desk: Desk) -> None:
+    await desk.open(balance="5.00")
+    items = [wants(f"10:{number}", 10) for number in range(KEYS)]
+    await desk.say(Phase.OPEN, *items)
+    more = await desk.say(Phase.UPDATE, wants("10:x", 10, used=1000))
+    assert (more.items[0].granted, more.items[0].reason, more.items[0].settled) == (0, Reason.UNRATEABLE, 0)
+    last = await desk.say(Phase.CLOSE, wants("10:y", 10, used=1000, wanted=None))
+    assert last.items[0].reason is Reason.UNRATEABLE
+    assert desk.notices.seen == [("unquoted", "10:x"), ("unquoted", "10:y")]
+
+
+async def test_a_late_report_after_a_lapse_is_charged_once(desk: Desk) -> None:
+    """What a door does that releases a call and hears of its length afterwards."""
+    alice = await desk.open(balance="5.00")
+    await desk.say(Phase.OPEN, wants("call", wanted=60), service=CALL)
+    released = await desk.say(Phase.LAPSE, service=None)
+    assert (released.result, await desk.money(alice)) == (Result.OK, (5_000_000, 0))
+    reports = [
+        await desk.say(Phase.CLOSE, RequestItem(key="call", unit=Unit.SECONDS, total=30), service=None)
+        for _ in range(8)
+    ]
+    assert [report.result for report in reports] == [Result.OK, *[Result.SESSION_CLOSED] * 7]
+    assert reports[0].spent > 0
+    assert await desk.money(alice) == (5_000_000 - reports[0].spent, 0)
 
 
 async def test_messages_are_debited_all_or_none(desk: Desk) -> None:
