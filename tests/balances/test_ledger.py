@@ -240,6 +240,22 @@ async def test_parallel_openings_never_reserve_more_than_there_is(ledger: Ledger
     assert (await ledger.audit()).balanced
 
 
+async def test_of_parallel_late_reports_after_a_lapse_one_is_settled(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    await ledger.move(top_up(ann, "t", 100))
+    charge = opening(ann, "s", 10)
+    await ledger.charge(charge)
+    lapse = msgspec.structs.replace(charge, phase=Phase.LAPSE, operation="r", uses=())
+    assert (await ledger.charge(lapse)).available == 100
+    total = (Use(key="k", unit=Unit.OCTETS, total=6, quote=None),)
+    stop = msgspec.structs.replace(charge, phase=Phase.CLOSE, uses=total)
+    answers: list[Charged] = await asyncio.gather(
+        *[ledger.charge(msgspec.structs.replace(stop, operation=f"stop{number}")) for number in range(8)]
+    )
+    assert sorted(answer.verdict for answer in answers) == ["closed-session"] * 7 + ["lapsed-session"]
+    assert (await ledger.account(ann.address)).money.debited == 6
+
+
 async def test_an_account_nobody_knows(ledger: Ledger) -> None:
     ann = await opened(ledger, "ann")
     stranger = msgspec.structs.replace(ann, address=Address(shard=0, account="nobody"))
