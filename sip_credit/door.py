@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
-from sip_credit.call import Call, Calls, Ending, Measure, believable, measure, session_of, unpack
+from sip_credit.call import Call, Calls, Measure, believable, measure, session_of, unpack
 from sip_credit.digest import Digest, Verdict
 from sip_credit.limits import Load, Traffic
 from sip_credit.message import respond
@@ -40,7 +40,7 @@ from sip_credit.report import (
     ended,
     interim_event,
     read_report,
-    reopen_event,
+    release_event,
     start_event,
     supposed_call,
     unremembered_event,
@@ -360,25 +360,11 @@ class Door:
             self._watch(report, call, spent.difference, spent.seconds)
         if outcome.result is Result.UNKNOWN_SESSION:
             self._orphan(report, call)
-        if outcome.result is Result.SESSION_CLOSED and spent.seconds and not outcome.replayed:
-            outcome = await self._charge_released(report, spent.seconds, outcome)
         return self._reported(report, outcome.result, Answer(status=481))
-
-    async def _charge_released(self, report: Report, seconds: int, closed: Outcome) -> Outcome:
-        """A stop with a duration after a release: the call took place, so its session is opened anew and charged."""
-        call = await self._recall(report.session)
-        if call is None or call.ended is not Ending.RELEASE:
-            return closed
-        log.warning("session %s was released, then reported with %d s: charged", report.session, seconds)
-        outcome = await self._ask(reopen_event(report, msgspec.structs.replace(call, ended=Ending.NONE)))
-        if outcome.result is not Result.OK:
-            return outcome
-        event = close_event(report, ended(call, Kind.STOP, report.cause), seconds)
-        return await self._ask(msgspec.structs.replace(event, operation=f"{event.operation};again"))
 
     async def _release(self, report: Report) -> Answer:
         call = self._calls.get(report.session) or await self._known(report)
-        outcome = await self._ask(close_event(report, ended(call, Kind.RELEASE, report.cause), 0))
+        outcome = await self._ask(release_event(report, ended(call, Kind.RELEASE, report.cause)))
         self._calls.drop(report.session)
         if outcome.result not in (Result.OK, Result.SESSION_CLOSED, Result.UNAVAILABLE):
             self._entomb(report.session)

@@ -215,13 +215,12 @@ def undo_event(event: ChargingEvent, now: int, call: Call) -> ChargingEvent:
         session=event.session,
         operation=operation("undo", event.operation),
         fingerprint=0,
-        phase=Phase.CLOSE,
+        phase=Phase.LAPSE,
         door=DOOR,
         at=now,
         now=now,
         identities=event.identities,
         service=None,
-        items=(RequestItem(key=ITEM, unit=Unit.SECONDS, total=0),),
         context=call.pack(),
     )
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from charging.event import ChargingEvent, Identity, IdentityType, Lapse, Outcome, Phase, RequestItem, Result, Unit
+from charging.event import ChargingEvent, Identity, Lapse, Outcome, Phase, RequestItem, Result, Unit
 from sip_credit.address import Malformed, decimal, is_token, parse_parameters, split_outside_quotes
 from sip_credit.call import Call, Ending, is_session, session_of
 from sip_credit.message import Request
@@ -147,6 +147,11 @@ def close_event(report: Report, call: Call | None, total: int) -> ChargingEvent:
     return _event(report, call, Phase.CLOSE, (RequestItem(key=ITEM, unit=Unit.SECONDS, total=total),))
 
 
+def release_event(report: Report, call: Call | None) -> ChargingEvent:
+    """The call is given up: what it holds is free. Should a stop come after all, the call took place and is charged."""
+    return _event(report, call, Phase.LAPSE, ())
+
+
 def supposed_call(report: Report, settings: Settings) -> Call:
     """The call of a report that nobody remembers, as far as the report tells. Emergency calls leave nothing in the
     vault: after a restart, their reports are known by the number alone."""
@@ -171,26 +176,6 @@ def unremembered_event(report: Report, settings: Settings) -> ChargingEvent:
     return msgspec.structs.replace(event, service=service_of(call))
 
 
-def reopen_event(report: Report, call: Call) -> ChargingEvent:
-    """A call that was given up did take place after all: open its session anew, so that it can be charged."""
-    identities = tuple(Identity(type=IdentityType(kind), value=value) for kind, value in call.identities)
-    return ChargingEvent(
-        session=report.session,
-        operation=operation("reopen", report.operation),
-        fingerprint=report.fingerprint,
-        phase=Phase.OPEN,
-        door=DOOR,
-        at=call.started_at or call.invited_at,
-        now=report.at,
-        identities=identities,
-        service=service_of(call),
-        items=(RequestItem(key=ITEM, unit=Unit.SECONDS, total=0),),
-        lifetime=60_000,
-        lapse=Lapse.RELEASE,
-        context=call.pack(),
-    )
-
-
 def _event(
     report: Report, call: Call | None, phase: Phase, items: tuple[RequestItem, ...], lifetime: int | None = None
 ) -> ChargingEvent:
@@ -202,7 +187,7 @@ def _event(
         door=DOOR,
         at=report.at,
         now=report.at,
-        identities=report.identities if phase is Phase.CLOSE and call is None else (),
+        identities=report.identities if phase in (Phase.CLOSE, Phase.LAPSE) and call is None else (),
         service=None,
         items=items,
         lifetime=lifetime,

@@ -96,3 +96,25 @@ async def test_nobody_has_talked_longer_than_since_the_check(house: House) -> No
     await house.talk("1.00")
     assert (await house.tell("stop", 366 * 86_400_000)).status == 200
     assert await house.money() == (0, 0)  # our own clock counts
+
+
+async def test_a_stop_after_a_release_settles_only_what_no_interim_had_settled(house: House) -> None:
+    await house.talk("5.00")
+    house.later(60)
+    assert (await house.tell("interim", 60_000)).status == 200
+    house.later(30)
+    await house.tell("release", 0)
+    assert await house.money() == (60, 0)
+    for attempt in ("", "2"):
+        assert (await house.tell("stop", 90_000, attempt=attempt)).status == 200
+    assert await house.money() == (90, 0)
+
+
+async def test_parallel_stops_after_a_release_are_charged_once(house: House) -> None:
+    await house.talk("5.00")
+    await house.tell("release", 0)
+    house.later(60)
+    for attempt in range(8):
+        house.proxy.send(house.report("stop", 60_000, attempt=str(attempt)))
+    assert {(await house.proxy.receive()).status for _ in range(8)} == {200}
+    assert await house.money() == (60, 0)
