@@ -1,7 +1,7 @@
 """What the door remembers of a call: in its own memory while it can, in the vault with the session always.
 
-A session's id is made of the Call-ID alone, so that a report which carries only that finds its session on any worker
-and after any restart.
+The first check of a Call-ID has a session id made of the Call-ID alone, so that a report which carries only that finds
+its session on any worker and after any restart. Later checks under the same Call-ID have sessions of their own.
 """
 
 import base64
