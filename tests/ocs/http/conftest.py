@@ -1,42 +1,15 @@
 """The HTTP application over a ledger of each kind."""
 
-import sys
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from http_desk import Desk
-from servers import valkey
-
 from balances.ledger import Ledger
-from balances.link import Link
 from balances.memory import MemoryLedger
-from balances.scripts import all_scripts
-from balances.store import StoreLedger
+from tests.ledgers import ledger, store_url
+from tests.ocs.http.http_desk import Desk
 
-
-@pytest.fixture(scope="session")
-def store_url() -> Iterator[str]:
-    with valkey() as url:
-        yield url
-
-
-@pytest.fixture(params=["memory", "store"])
-async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
-    if request.param == "memory":
-        yield MemoryLedger()
-        return
-    link = Link(request.getfixturevalue("store_url"), scripts=all_scripts())
-    await link.open()
-    await link.call("FLUSHALL")
-    store = StoreLedger(link)
-    await store.prepare()
-    yield store
-    await link.close()
+__all__ = ["ledger", "store_url"]
 
 
 @pytest.fixture

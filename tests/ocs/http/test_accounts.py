@@ -1,10 +1,10 @@
 """Accounts over HTTP."""
 
 import pytest
-from http_desk import ALICE, Desk, problem
 
 from balances.ledger import Phase
 from charging.event import Reason
+from tests.ocs.http.http_desk import ALICE, Desk, problem
 
 
 async def test_an_account_is_opened_and_read_back(desk: Desk) -> None:

@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
-from http_desk import ALICE, Desk, problem
 
 from balances.ledger import Address, Unavailable
 from balances.memory import MemoryLedger
+from tests.ocs.http.http_desk import ALICE, Desk, problem
 
 
 class Away(MemoryLedger):

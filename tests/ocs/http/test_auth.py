@@ -4,12 +4,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_desk import ALICE, Desk, problem
 
 from balances.memory import MemoryLedger
 from ocs.http.app import OPERATIONS
 from ocs.http.auth import Role, TokenFileError, new_token, parse_tokens
 from ocs.http.settings import HttpSettings, is_loopback
+from tests.ocs.http.http_desk import ALICE, Desk, problem
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import asyncio
 import json
 
 import pytest
-from http_desk import ALICE, Desk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from balances.memory import MemoryLedger
 from ocs.http.app import OPERATIONS
 from ocs.http.house import Operation
+from tests.ocs.http.http_desk import ALICE, Desk
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from http_desk import Desk, problem
+
+from tests.ocs.http.http_desk import Desk, problem
 
 
 async def test_a_top_up_is_credited_once_for_its_key(desk: Desk) -> None:

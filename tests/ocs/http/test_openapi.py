@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from http_desk import ALICE, Desk
 from starlette.routing import Route
 
 from balances.ledger import Phase
+from tests.ocs.http.http_desk import ALICE, Desk
 
 STATIC = {"/", "/page.css", "/page.js", "/parts.js", "/openapi.json"}
 

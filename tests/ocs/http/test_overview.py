@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from http_desk import Desk, problem
 
 from balances.ledger import Audit, Phase, Unavailable
 from balances.memory import MemoryLedger
 from ocs.http.books import Books
 from ocs.http.views import readable
+from tests.ocs.http.http_desk import Desk, problem
 
 
 async def test_the_books_close(desk: Desk) -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from http_desk import Desk
 
 from balances.memory import MemoryLedger
 from ocs.http.server import HttpServer
+from tests.ocs.http.http_desk import Desk
 
 
 def listening() -> socket.socket:

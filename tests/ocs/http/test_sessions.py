@@ -3,9 +3,9 @@
 from urllib.parse import quote
 
 import pytest
-from http_desk import Desk, problem
 
 from balances.ledger import Phase
+from tests.ocs.http.http_desk import Desk, problem
 
 
 async def test_open_sessions_are_listed_of_all_and_of_one(desk: Desk) -> None:
