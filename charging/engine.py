@@ -26,7 +26,8 @@ from balances.ledger import (
     Verdict,
 )
 from charging import answers, emergency, explain
-from charging.catalogue import Catalogue
+from charging.catalogue import Catalogue, ServiceTerms
+from charging.editions import Editions
 from charging.event import (
     REPORTS,
     Action,
@@ -69,12 +70,12 @@ class Engine:
         self, ledger: Ledger, catalogue: Catalogue, settings: ChargingSettings, observer: Observer | None = None
     ) -> None:
         self.ledger = ledger
-        self.catalogue = catalogue
+        self._editions = Editions(catalogue)
         self.settings = settings
         self.observer: Observer = observer or Silent()
         self._subscribers = Subscribers(ledger, settings.subscribers)
         self._sessions: Recent[str, Note] = Recent(settings.sessions)
-        self._actions: dict[Action, Callable[[ChargingEvent], Awaitable[Outcome]]] = {
+        self._actions: dict[Action, Callable[[ChargingEvent, Catalogue], Awaitable[Outcome]]] = {
             Action.DEBIT: self._charge,
             Action.REFUND: self._refund,
             Action.CHECK_BALANCE: self._check_balance,
@@ -84,18 +85,27 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine {self.catalogue!r}, {len(self._sessions)} sessions in mind>"
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force, as far as this engine has seen the time pass."""
+        return self._editions.current
+
     async def handle(self, event: ChargingEvent) -> Outcome:
-        """Answer a charging event. Raises nothing for bad input, nor if the store is away: the result says it."""
+        """Answer a charging event. Raises nothing for bad input, nor if the store is away: the result says it.
+
+        The catalogue in force when it arrived holds for all of it, however often its charge is tried.
+        """
+        catalogue = self._editions.at(event.now)
         action = event.action if event.phase is Phase.EVENT else Action.DEBIT
         try:
-            free = self._emergency(event) if action is Action.DEBIT else None
-            outcome = free or await self._actions[action](event)
+            free = self._emergency(event, catalogue) if action is Action.DEBIT else None
+            outcome = free or await self._actions[action](event, catalogue)
         except Unavailable as error:
             return Outcome(result=Result.UNAVAILABLE, reason=str(error) or "the store gave no answer")
         except (LedgerError, OverflowError) as error:
             return Outcome(result=Result.OUT_OF_RANGE, reason=str(error))
-        if free is None and outcome.result is Result.UNKNOWN_SESSION and self._is_emergency(event):
-            return self._emergency_outcome(event)  # opened through another worker, or by nobody we know
+        if free is None and outcome.result is Result.UNKNOWN_SESSION and _is_emergency(event, catalogue):
+            return self._emergency_outcome(event, catalogue)  # opened through another worker, or by nobody we know
         return outcome
 
     async def claim(self, name: str, owner: str) -> str:
@@ -123,14 +133,15 @@ class Engine:
 
         With ``plan`` and no identity: by that plan, on no account. Nothing is reserved or debited.
         """
-        if self._is_emergency(event):
-            return Explanation(result=Result.OK, reason=emergency.WHY, catalogue=self.catalogue.version)
+        catalogue = self._editions.at(event.now)
+        if _is_emergency(event, catalogue):
+            return Explanation(result=Result.OK, reason=emergency.WHY, catalogue=catalogue.version)
         account = None if plan and not event.identities else await self._read(event)
         if account is None and not plan:
             return Explanation(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
-        known = subscriber(account) if account else self._anybody(plan)
-        found = self.catalogue.find(plan or known.plan, event.at)
-        quoted = self._quote(replace(known, plan=plan or known.plan), event, None)
+        known = subscriber(account) if account else _anybody(catalogue, plan)
+        found = catalogue.find(plan or known.plan, event.at)
+        quoted = _quote(catalogue, replace(known, plan=plan or known.plan), event, None)
         try:
             items = explain.items(event, quoted, account)
         except OverflowError as error:
@@ -143,7 +154,7 @@ class Engine:
             plan=plan or known.plan,
             plan_source=str(found.source) if found else "",
             currency=known.currency,
-            catalogue=self.catalogue.version,
+            catalogue=catalogue.version,
             items=items,
             price=sum(item.price for item in items),
             tax=sum(item.tax for item in items),
@@ -151,22 +162,27 @@ class Engine:
             available=items[-1].available if items else (account.available if account else 0),
         )
 
-    def publish(self, catalogue: Catalogue) -> None:
-        """Rate by this catalogue from now on; requests in hand are finished by the one they began with."""
-        self.catalogue = catalogue
+    def publish(self, catalogue: Catalogue, since: int = 0) -> None:
+        """Rate by this catalogue what arrives from ``since`` (milliseconds) on; what arrived before, by the former."""
+        self._editions.put(catalogue, since)
+
+    def pass_time(self, now: int) -> None:
+        """It is ``now``: a catalogue whose time has come is in force, whether or not a request has come."""
+        self._editions.at(now)
 
     def forget(self, account: str) -> None:
         """The account's terms have changed: read them again at its next request. Only saves a round trip."""
         self._subscribers.forget(account)
 
-    async def _charge(self, event: ChargingEvent) -> Outcome:
+    async def _charge(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
         known = await self._whose(event)
         if known is None:
             return self._nobody(event)
         for _ in range(ATTEMPTS):
-            kind = await self._kind(known, event)
-            quoted = self._quote(known, event, kind)
-            charged = await self.ledger.charge(self._request(known, event, quoted, kind))
+            kind = await self._kind(known, event, catalogue)
+            quoted = _quote(catalogue, known, event, kind)
+            terms = catalogue.services.get(kind) if kind else None
+            charged = await self.ledger.charge(self._request(known, event, quoted, terms))
             other = await self._elsewhere(known, event, charged)
             if other is None:
                 self._remember(known, event, charged, kind)
@@ -176,11 +192,7 @@ class Engine:
         charged = Charged(verdict=Verdict.STALE)
         return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
 
-    def _quote(self, known: Subscriber, event: ChargingEvent, kind: ServiceKind | None) -> tuple[Quoted, ...]:
-        quoter = Quoter(self.catalogue, known, event, kind)
-        return tuple([quoter.quote(item) for item in event.items])
-
-    async def _kind(self, known: Subscriber, event: ChargingEvent) -> ServiceKind | None:
+    async def _kind(self, known: Subscriber, event: ChargingEvent, catalogue: Catalogue) -> ServiceKind | None:
         """The kind of service a request is about: as it says, as remembered, or told by what its session holds."""
         if event.service is not None:
             return event.service.kind
@@ -189,12 +201,11 @@ class Engine:
             return note.kind if note else None
         stored = await self.ledger.session(known.address, event.session)
         units = [holding.unit for holding in stored.holdings] if stored else []
-        return next((kind for kind, terms in self.catalogue.services.items() if terms.unit in units), None)
+        return next((kind for kind, terms in catalogue.services.items() if terms.unit in units), None)
 
     def _request(
-        self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], kind: ServiceKind | None
+        self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], service: ServiceTerms | None
     ) -> Charge:
-        service = self.catalogue.services.get(kind) if kind else None
         life = lifetime(quoted, service, event, self.settings.idle_lifetime)
         return Charge(
             address=known.address,
@@ -263,36 +274,30 @@ class Engine:
             return Outcome(result=Result.UNKNOWN_SESSION, reason=answers.SENTENCES[Verdict.UNKNOWN_SESSION])
         return Outcome(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
 
-    def _is_emergency(self, event: ChargingEvent) -> bool:
-        return event.service is not None and self.catalogue.is_emergency_use(event.service)
-
-    def _emergency(self, event: ChargingEvent) -> Outcome | None:
+    def _emergency(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome | None:
         """Emergency calls are granted before anybody asks whose they are, and leave no trace in the books.
 
         A report of one that this engine did not open goes to the ledger all the same: the session might be another's.
         """
         if event.phase in (Phase.OPEN, Phase.EVENT):
-            if not self._is_emergency(event):
+            if not _is_emergency(event, catalogue):
                 return None
             if self._sessions.get(event.session) is None:
                 self._sessions.put(
                     event.session, Note(address=None, kind=event.service.kind if event.service else None)
                 )
-            return self._emergency_outcome(event)
+            return self._emergency_outcome(event, catalogue)
         note = self._sessions.get(event.session)
         opened_here = note is not None and note.address is None
-        elsewhere = event.service is not None and self._names(event.service) and not self._is_emergency(event)
-        return self._emergency_outcome(event) if opened_here and not elsewhere else None
+        elsewhere = event.service is not None and _names(event.service) and not _is_emergency(event, catalogue)
+        return self._emergency_outcome(event, catalogue) if opened_here and not elsewhere else None
 
-    def _names(self, service: Service) -> str:
-        return service.apn if service.kind is ServiceKind.DATA else service.called
-
-    def _emergency_outcome(self, event: ChargingEvent) -> Outcome:
+    def _emergency_outcome(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
         note = self._sessions.get(event.session)
         kind = event.service.kind if event.service else note.kind if note else None
-        return emergency.outcome(self.catalogue, event, kind or ServiceKind.VOICE)
+        return emergency.outcome(catalogue, event, kind or ServiceKind.VOICE)
 
-    async def _refund(self, event: ChargingEvent) -> Outcome:
+    async def _refund(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:  # noqa: ARG002 - a refund is rated as its debit was
         known = await self._subscribers.find(event.identities)
         if known is None:
             address = await self.ledger.locate(event.refund_of) if event.refund_of else None
@@ -341,7 +346,7 @@ class Engine:
             replayed=refunded.replayed,
         )
 
-    async def _check_balance(self, event: ChargingEvent) -> Outcome:
+    async def _check_balance(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
         account = await self._read(event)
         if account is None:
             return self._nobody(event)
@@ -357,7 +362,7 @@ class Engine:
             enough = account.available >= event.amount
             items: tuple[ItemOutcome, ...] = ()
         else:
-            priced = explain.items(event, self._quote(known, event, None), account)
+            priced = explain.items(event, _quote(catalogue, known, event, None), account)
             enough = all(item.granted >= item.units for item in priced)
             items = tuple([ItemOutcome(key=item.key, unit=item.unit, reason=item.reason) for item in priced])
         return Outcome(
@@ -369,13 +374,13 @@ class Engine:
             enough=enough and account.status is Status.ACTIVE,
         )
 
-    async def _enquire(self, event: ChargingEvent) -> Outcome:
-        if self._is_emergency(event):
+    async def _enquire(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
+        if _is_emergency(event, catalogue):
             return Outcome(result=Result.OK, reason=emergency.WHY)
         known = await self._subscribers.find(event.identities)
         if known is None:
             return self._nobody(event)
-        quoted = self._quote(replace(known, status=Status.ACTIVE), event, None)
+        quoted = _quote(catalogue, replace(known, status=Status.ACTIVE), event, None)
         priced = explain.items(event, quoted, None)
         bad = next((item for item in priced if item.reason in (Reason.UNRATEABLE, Reason.BARRED)), None)
         items = [ItemOutcome(key=item.key, unit=item.unit, cost=item.price) for item in priced]
@@ -404,11 +409,27 @@ class Engine:
                 return account
         return None
 
-    def _anybody(self, plan: str) -> Subscriber:
-        """A subscriber of a plan, for a price without an account."""
-        found = self.catalogue.find(plan)
-        nobody: frozenset[Identity] = frozenset()
-        return Subscriber(
-            address=Address(shard=0, account=""), version=0, status=Status.ACTIVE, plan=plan,
-            currency=found.currency if found else "", identities=nobody,
-        )  # fmt: skip
+
+def _quote(
+    catalogue: Catalogue, known: Subscriber, event: ChargingEvent, kind: ServiceKind | None
+) -> tuple[Quoted, ...]:
+    quoter = Quoter(catalogue, known, event, kind)
+    return tuple([quoter.quote(item) for item in event.items])
+
+
+def _is_emergency(event: ChargingEvent, catalogue: Catalogue) -> bool:
+    return event.service is not None and catalogue.is_emergency_use(event.service)
+
+
+def _names(service: Service) -> str:
+    return service.apn if service.kind is ServiceKind.DATA else service.called
+
+
+def _anybody(catalogue: Catalogue, plan: str) -> Subscriber:
+    """A subscriber of a plan, for a price without an account."""
+    found = catalogue.find(plan)
+    nobody: frozenset[Identity] = frozenset()
+    return Subscriber(
+        address=Address(shard=0, account=""), version=0, status=Status.ACTIVE, plan=plan,
+        currency=found.currency if found else "", identities=nobody,
+    )  # fmt: skip
