@@ -13,6 +13,7 @@ __all__ = [
     "REPORTS",
     "Action",
     "Address",
+    "Change",
     "ChargingEvent",
     "FinalAction",
     "FinalUnits",
@@ -28,6 +29,7 @@ __all__ = [
     "Result",
     "Service",
     "ServiceKind",
+    "TimePeriods",
     "Unavailable",
     "Unit",
 ]
@@ -188,6 +190,36 @@ class FinalAction(StrEnum):
     RESTRICT = "restrict"
 
 
+class Change(StrEnum):
+    """What may change while a service is used, and its price with it (Trigger-Type, TS 32.299)."""
+
+    ADDRESS = "sgsn-address"
+    QOS = "qos"
+    LOCATION = "location"
+    RAT = "rat"
+    TIMEZONE = "timezone"
+    BIT_RATE = "bit-rate"
+    MCC = "mcc"
+    MNC = "mnc"
+    RAC = "rac"
+    LAC = "lac"
+    CELL = "cell"
+    TAC = "tac"
+    ECGI = "ecgi"
+    MEDIA = "media"
+    NODE = "node"
+    ACCESS = "access"
+    CSG = "csg"
+    PRESENCE = "presence-area"
+
+
+class TimePeriods(Record, frozen=True, kw_only=True):
+    """Time is used in whole periods, ``continuous``: joined while traffic goes on (Time-Quota-Mechanism)."""
+
+    seconds: int
+    continuous: bool = False
+
+
 class FinalUnits(Record, frozen=True, kw_only=True):
     """Final-unit handling of a service, from the catalogue."""
 
@@ -196,6 +228,8 @@ class FinalUnits(Record, frozen=True, kw_only=True):
     """URL, SIP URI or IP address for REDIRECT."""
     filters: tuple[str, ...] = ()
     """IPFilterRules for RESTRICT, and those kept open in REDIRECT."""
+    filter_ids: tuple[str, ...] = ()
+    """Names of filters that the gateway knows, for the same."""
 
 
 class ItemOutcome(Record, frozen=True, kw_only=True):
@@ -211,6 +245,12 @@ class ItemOutcome(Record, frozen=True, kw_only=True):
     """Remaining units at which the client should ask again; 0: none."""
     holding: int = 0
     """Quota-Holding-Time in seconds; 0: none."""
+    consumption: int = 0
+    """Idle seconds that are used all the same (Quota-Consumption-Time); 0: none."""
+    periods: TimePeriods | None = None
+    """None: time is used second by second."""
+    changes: tuple[Change, ...] | None = None
+    """What the client reports at once; None: what it would report anyway."""
     final: FinalUnits | None = None
     cost: int = 0
     """Micro-units reserved for the grant; debited, for an EVENT."""

@@ -204,7 +204,8 @@ class Connection(asyncio.Protocol, Inbox):
     def introduce(self) -> None:
         """Speak first, on a connection that we have opened."""
         if not self.transport.is_closing():
-            self.peer.connected(self._loop.time())
+            host = self.dialer.settings.origin_host if self.dialer is not None else ""
+            self.peer.connected(self._loop.time(), host)
         self._arm()
         self.flush_soon()
 

@@ -15,7 +15,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from functools import partial
 from random import Random, SystemRandom
 
@@ -38,7 +37,7 @@ from ocs.diameter.observer import DiameterObserver, NullObserver
 from ocs.diameter.overload import Overload, understands
 from ocs.diameter.peer import Peer, Verdict
 from ocs.diameter.routing import Destinations
-from ocs.diameter.settings import ConnectSettings, DiameterSettings
+from ocs.diameter.settings import ConnectSettings, DiameterSettings, matches
 from ocs.diameter.validate import Unknown, check_request
 from ocs.pending import Handler, PeerInfo, PendingRequests
 from ocs.registry import Registry
@@ -254,7 +253,7 @@ class DiameterServer:
         if connection.dialer is not None:
             if not _is_expected(capabilities, connection.dialer.settings):
                 raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not who was expected")
-        elif not _matches(host, self.settings.allowed_peers):
+        elif not matches(host, self.settings.allowed_peers):
             raise RemoteError(ResultCode.UNKNOWN_PEER, f"{capabilities.host} is not known here")
         names = certified_names(connection.transport)
         if names is not None and self.settings.tls.match_identity and host not in names:
@@ -284,7 +283,7 @@ class DiameterServer:
             connection.dialer.feed(ContactInput.I_RCV_CEA)
         elif dialer is not None and dialer.contact.state is ContactState.CLOSED:
             dialer.feed(ContactInput.R_CONN_CER)
-        if _matches(host.lower(), self.settings.lenient_peers):
+        if matches(host.lower(), self.settings.lenient_peers):
             connection.unknown = Unknown.IGNORE
         if host.lower() in self._distrusted:
             self._distrusted.discard(host.lower())
@@ -409,7 +408,3 @@ def _is_expected(capabilities: Capabilities, settings: ConnectSettings) -> bool:
 
 def _connected_already(host: str) -> RemoteError:
     return RemoteError(ResultCode.UNABLE_TO_COMPLY, f"{host} is connected already")
-
-
-def _matches(host: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)

@@ -8,7 +8,7 @@ from charging.catalogue.decks import Deck
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
 from charging.catalogue.times import Clock
-from charging.event import FinalUnits, ServiceKind
+from charging.event import Change, FinalUnits, ServiceKind, TimePeriods
 from charging.rating import Rounding, Tariff
 
 NEVER = 2**63
@@ -31,6 +31,9 @@ class ServiceTerms(Record, frozen=True, kw_only=True):
     threshold_percent: int
     threshold_units: int
     holding: int
+    consumption: int
+    periods: TimePeriods | None
+    changes: tuple[Change, ...] | None
     final: FinalUnits
     empty: Empty
     lapse: Lapse

@@ -10,6 +10,10 @@ import msgspec
 
 Words = str | tuple[str, ...]
 Numbers = int | tuple[int, ...]
+ChangeText = Literal[
+    "sgsn-address", "qos", "location", "rat", "timezone", "bit-rate", "mcc", "mnc", "rac", "lac", "cell", "tac", "ecgi",
+    "media", "node", "access", "csg", "presence-area",
+]  # fmt: skip
 CallType = Literal["national", "international", "premium", "on-net", "off-net", "short", "wifi", "app"]
 
 
@@ -48,6 +52,14 @@ class FinalText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     action: Literal["terminate", "redirect", "restrict"]
     redirect: str = ""
     filters: tuple[str, ...] = ()
+    filter_ids: tuple[str, ...] = ()
+
+
+class PeriodsText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Time is used in whole periods; continuous ones are joined while traffic goes on."""
+
+    kind: Literal["discrete", "continuous"]
+    length: str
 
 
 class ServiceText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +73,9 @@ class ServiceText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True
     retry: str = "10 min"
     threshold: str = ""
     holding: str = ""
+    consumption: str = ""
+    periods: PeriodsText | None = None
+    report_changes: tuple[ChangeText, ...] | None = None
     final: FinalText = FinalText(action="terminate")
     empty: Literal["keep", "refuse"]
     lapse: Literal["release", "charge"]

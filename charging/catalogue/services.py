@@ -6,7 +6,7 @@ from charging.catalogue import quantities
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.plan import ServiceTerms
 from charging.catalogue.schema import FinalText, ServiceText
-from charging.event import FinalAction, FinalUnits, ServiceKind
+from charging.event import Change, FinalAction, FinalUnits, ServiceKind, TimePeriods
 
 UNITS = {
     ServiceKind.DATA: Unit.OCTETS,
@@ -19,6 +19,10 @@ UNITS = {
 
 LARGEST = {Unit.OCTETS: 10**15, Unit.SECONDS: 366 * 86_400, Unit.EVENTS: 10**7, Unit.MONEY: 10**6 * MICRO}
 """The most units of one key of one session up to which every price must count exactly; no setting goes beyond."""
+
+
+PLACES = {Change.MCC, Change.MNC, Change.RAC, Change.LAC, Change.CELL, Change.TAC, Change.ECGI}
+"""Parts of a location."""
 
 
 def service(findings: Findings, name: str, entry: Entry) -> ServiceTerms | None:
@@ -57,6 +61,9 @@ def service(findings: Findings, name: str, entry: Entry) -> ServiceTerms | None:
         threshold_percent=percent or 0,
         threshold_units=threshold,
         holding=time("holding", written.holding),
+        consumption=time("consumption", written.consumption),
+        periods=_periods(findings, entry, unit),
+        changes=_changes(findings, entry, written.report_changes),
         final=_final(findings, entry, written.final),
         empty=Empty(written.empty),
         lapse=Lapse(written.lapse),
@@ -70,8 +77,38 @@ def _final(findings: Findings, entry: Entry, written: FinalText) -> FinalUnits:
         findings.problem(
             where, "redirect stands with action = 'redirect', and only there", "an URL, SIP URI or address"
         )
-    if action is FinalAction.RESTRICT and not written.filters:
-        findings.problem(where, "restrict needs filters", 'e.g. "permit out ip from 198.51.100.10 to assigned"')
-    if action is FinalAction.TERMINATE and written.filters:
+    if action is FinalAction.RESTRICT and not (written.filters or written.filter_ids):
+        findings.problem(
+            where, "restrict needs filters or filter_ids", 'e.g. "permit out ip from 198.51.100.10 to assigned"'
+        )
+    if action is FinalAction.TERMINATE and (written.filters or written.filter_ids):
         findings.problem(where, "terminate has no filters: nothing stays open", "use redirect or restrict")
-    return FinalUnits(action=action, redirect=written.redirect, filters=written.filters)
+    return FinalUnits(action=action, redirect=written.redirect, filters=written.filters, filter_ids=written.filter_ids)
+
+
+def _periods(findings: Findings, entry: Entry, unit: Unit) -> TimePeriods | None:
+    """Idle time and periods are two ways to say how time is used: one of them, and only where time is counted."""
+    service: ServiceText = entry.written
+    written = service.periods
+    for key in ("consumption", "periods"):
+        if getattr(service, key) and unit is not Unit.SECONDS:
+            findings.problem(entry.source(key), f"{key} is for what is counted in seconds", 'unit = "seconds"')
+    if written is None:
+        return None
+    if service.consumption:
+        findings.problem(entry.source("periods"), "periods and consumption exclude each other")
+    length = findings.read(entry, "periods", lambda: quantities.seconds(written.length), 1)
+    if not 1 <= length < 2**31:
+        findings.problem(entry.source("periods"), "a period is at least one second long")
+    return TimePeriods(seconds=length, continuous=written.kind == "continuous")
+
+
+def _changes(findings: Findings, entry: Entry, written: tuple[str, ...] | None) -> tuple[Change, ...] | None:
+    """A gateway that tells of every change of location cannot be asked for some of them too (TS 32.299)."""
+    if written is None:
+        return None
+    changes = tuple(sorted({Change(name) for name in written}))
+    finer = [change for change in changes if change in PLACES]
+    if Change.LOCATION in changes and finer:
+        findings.problem(entry.source("report_changes"), f"location says it all: leave out {', '.join(finer)}")
+    return changes

@@ -10,7 +10,7 @@ import msgspec
 
 from balances.ledger import Unit
 from charging.catalogue.plan import ServiceTerms
-from charging.event import FinalAction, FinalUnits
+from charging.event import Change, FinalAction, FinalUnits, TimePeriods
 
 
 class Terms(msgspec.Struct, frozen=True, array_like=True):
@@ -25,6 +25,11 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     action: FinalAction
     redirect: str
     filters: tuple[str, ...]
+    filter_ids: tuple[str, ...] = ()
+    consumption: int = 0
+    period: int = 0
+    continuous: bool = False
+    changes: tuple[Change, ...] | None = None
 
     def threshold(self, granted: int) -> int:
         """How much of a grant is left when the client should ask again; 0 (never) where the grant is too small."""
@@ -32,7 +37,10 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
         return units if units < granted else 0
 
     def final(self) -> FinalUnits:
-        return FinalUnits(action=self.action, redirect=self.redirect, filters=self.filters)
+        return FinalUnits(action=self.action, redirect=self.redirect, filters=self.filters, filter_ids=self.filter_ids)
+
+    def periods(self) -> TimePeriods | None:
+        return TimePeriods(seconds=self.period, continuous=self.continuous) if self.period else None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -53,6 +61,11 @@ def encode(service: ServiceTerms, unit: Unit | None = None) -> bytes:
             service.final.action,
             service.final.redirect,
             service.final.filters,
+            service.final.filter_ids,
+            service.consumption,
+            service.periods.seconds if service.periods else 0,
+            service.periods is not None and service.periods.continuous,
+            service.changes,
         )
     )
 

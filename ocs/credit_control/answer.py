@@ -6,18 +6,14 @@ stands beside 4012; no Validity-Time of 0. The answer depends on request and out
 gives the same octets.
 """
 
-from charging.event import Action, FinalAction, FinalUnits, ItemOutcome, Outcome, Phase, Reason, Result, Unit
+from charging.event import Action, Change, FinalAction, ItemOutcome, Outcome, Phase, Reason, Result, Unit
+from ocs.credit_control.finals import indications
 from ocs.credit_control.manner import Manner
 from ocs.credit_control.request import CreditControlRequest
 from ocs.credit_control.settings import Profile
 from ocs.diameter import avps
 from ocs.diameter.answer import Answer
-from ocs.diameter.codes import (
-    CheckBalanceResult,
-    FinalUnitAction,
-    RedirectAddressType,
-    ResultCode,
-)
+from ocs.diameter.codes import CheckBalanceResult, DirectDebitingFailureHandling, ResultCode
 from ocs.diameter.currency import NUMERIC
 
 RESULT_CODES = {
@@ -42,11 +38,6 @@ ITEM_CODES = {
     Reason.UNRATEABLE: ResultCode.RATING_FAILED,
 }
 
-_FINAL_ACTIONS = {
-    FinalAction.TERMINATE: FinalUnitAction.TERMINATE,
-    FinalAction.REDIRECT: FinalUnitAction.REDIRECT,
-    FinalAction.RESTRICT: FinalUnitAction.RESTRICT_ACCESS,
-}
 _UNITS = {
     Unit.SECONDS: avps.CC_TIME,
     Unit.OCTETS: avps.CC_TOTAL_OCTETS,
@@ -57,12 +48,28 @@ _THRESHOLDS = {
     Unit.OCTETS: avps.VOLUME_QUOTA_THRESHOLD,
     Unit.EVENTS: avps.UNIT_QUOTA_THRESHOLD,
 }
-_REDIRECT_EXTENSIONS = {
-    RedirectAddressType.IPV4_ADDRESS: avps.REDIRECT_ADDRESS_IPADDRESS,
-    RedirectAddressType.IPV6_ADDRESS: avps.REDIRECT_ADDRESS_IPADDRESS,
-    RedirectAddressType.URL: avps.REDIRECT_ADDRESS_URL,
-    RedirectAddressType.SIP_URI: avps.REDIRECT_ADDRESS_SIP_URI,
+TRIGGERS = {
+    Change.ADDRESS: 1,
+    Change.QOS: 2,
+    Change.LOCATION: 3,
+    Change.RAT: 4,
+    Change.TIMEZONE: 5,
+    Change.BIT_RATE: 24,
+    Change.MCC: 30,
+    Change.MNC: 31,
+    Change.RAC: 32,
+    Change.LAC: 33,
+    Change.CELL: 34,
+    Change.TAC: 35,
+    Change.ECGI: 36,
+    Change.MEDIA: 40,
+    Change.NODE: 61,
+    Change.ACCESS: 62,
+    Change.CSG: 70,
+    Change.PRESENCE: 73,
 }
+"""Trigger-Types (TS 32.299)."""
+
 _MOST_THRESHOLD = 2**32 - 1
 _DEFAULT_VALIDITY = 3600
 
@@ -80,6 +87,10 @@ def write(request: CreditControlRequest, outcome: Outcome, manner: Manner) -> An
     if request.event.phase is Phase.OPEN:
         parts.insert(0, avps.CC_SESSION_FAILOVER.encode(manner.session_failover))
         parts.append(avps.CREDIT_CONTROL_FAILURE_HANDLING.encode(manner.failure_handling))
+    elif request.event.action is Action.DEBIT and request.event.phase is Phase.EVENT:
+        handling = manner.debit_failure_handling
+        if handling is not DirectDebitingFailureHandling.TERMINATE_OR_BUFFER:  # that is what its absence means
+            parts.append(avps.DIRECT_DEBITING_FAILURE_HANDLING.encode(handling))
     return Answer(avps=tuple(parts))
 
 
@@ -107,7 +118,7 @@ def _units_and_cost(request: CreditControlRequest, outcome: Outcome, manner: Man
     if session and not multiple:
         for item in outcome.items:
             if item.granted or _is_final_without_units(item):
-                parts.extend(() if item.final is None else _finals(item.final, manner.profile))
+                parts.extend(() if item.final is None else indications(item.final, manner.profile))
                 parts.append(_validity(item, manner.profile))
     return parts
 
@@ -124,15 +135,31 @@ def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome,
         parts.append(_validity(item, profile))
     parts.append(avps.RESULT_CODE.encode(_item_code(item)))
     if session and item.final is not None and (item.granted or _is_final_without_units(item)):
-        parts.extend(_finals(item.final, profile))
+        parts.extend(indications(item.final, profile))
     if session and item.granted:
         wants_threshold = profile.thresholds and item.final is None and item.unit in _THRESHOLDS
         if wants_threshold and 0 < item.threshold < item.granted:
             parts.append(_THRESHOLDS[item.unit].encode(min(item.threshold, _MOST_THRESHOLD)))
-        if item.holding:
-            parts.append(avps.QUOTA_HOLDING_TIME.encode(item.holding))
+        parts.extend(_quota_handling(item))
     if event.phase is Phase.EVENT and event.action is Action.DEBIT and item.granted:
         parts.append(avps.REFUND_INFORMATION.encode(event.session.encode()))
+    return parts
+
+
+def _quota_handling(item: ItemOutcome) -> list[bytes]:
+    """What the client does with its quota (TS 32.299 clause 6.5). Consumption of idle time is of time quotas only."""
+    parts = []
+    if item.holding:
+        parts.append(avps.QUOTA_HOLDING_TIME.encode(item.holding))
+    if item.unit is Unit.SECONDS and item.consumption:
+        parts.append(avps.QUOTA_CONSUMPTION_TIME.encode(item.consumption))
+    if item.unit is Unit.SECONDS and item.periods is not None:
+        kind = avps.TIME_QUOTA_TYPE.encode(int(item.periods.continuous))
+        interval = avps.BASE_TIME_INTERVAL.encode(item.periods.seconds)
+        parts.append(avps.TIME_QUOTA_MECHANISM.encode([kind, interval]))
+    if item.changes is not None:
+        types = sorted(TRIGGERS[change] for change in item.changes)
+        parts.append(avps.TRIGGER.encode([avps.TRIGGER_TYPE.encode(number) for number in types]))
     return parts
 
 
@@ -155,40 +182,6 @@ def _granted(item: ItemOutcome, outcome: Outcome) -> bytes:
 def _validity(item: ItemOutcome, profile: Profile) -> bytes:
     seconds = item.validity or _DEFAULT_VALIDITY
     return avps.VALIDITY_TIME.encode(min(seconds, profile.longest_validity) if profile.longest_validity else seconds)
-
-
-def _finals(final: FinalUnits, profile: Profile) -> tuple[bytes, ...]:
-    """Who knows QoS-Final-Unit-Indication ignores the other one (RFC 8506 section 8.68).
-
-    It cannot carry the rules of a restriction in their form, so a restriction is told the old way only.
-    """
-    if not profile.qos_final_units or final.action is FinalAction.RESTRICT:
-        return (_final(final),)
-    parts = [avps.FINAL_UNIT_ACTION.encode(_FINAL_ACTIONS[final.action])]
-    if final.action is FinalAction.REDIRECT:
-        kind = _REDIRECT_EXTENSIONS[_address_type(final.redirect)]
-        parts.append(avps.REDIRECT_SERVER_EXTENSION.encode([kind.encode(final.redirect)]))
-    return (_final(final), avps.QOS_FINAL_UNIT_INDICATION.encode(parts))
-
-
-def _final(final: FinalUnits) -> bytes:
-    """Final-Unit-Indication; TERMINATE carries no other member (RFC 8506 section 8.34)."""
-    parts = [avps.FINAL_UNIT_ACTION.encode(_FINAL_ACTIONS[final.action])]
-    if final.action is not FinalAction.TERMINATE:
-        parts.extend(avps.RESTRICTION_FILTER_RULE.encode(rule) for rule in final.filters)
-    if final.action is FinalAction.REDIRECT:
-        kind = avps.REDIRECT_ADDRESS_TYPE.encode(_address_type(final.redirect))
-        parts.append(avps.REDIRECT_SERVER.encode([kind, avps.REDIRECT_SERVER_ADDRESS.encode(final.redirect)]))
-    return avps.FINAL_UNIT_INDICATION.encode(parts)
-
-
-def _address_type(address: str) -> RedirectAddressType:
-    """RFC 8506 section 8.38."""
-    if address.partition(":")[0].lower() in ("sip", "sips"):
-        return RedirectAddressType.SIP_URI
-    if "//" in address:
-        return RedirectAddressType.URL
-    return RedirectAddressType.IPV6_ADDRESS if ":" in address else RedirectAddressType.IPV4_ADDRESS
 
 
 def _amount(micro: int, currency: str) -> list[bytes]:

@@ -43,13 +43,14 @@ class CreditControl:
         """``seen`` is told the Origin-Host and Origin-State-Id of requests that have one."""
         self._charging = charging
         self._manners = Manners(settings)
+        self._parameters = {one.type: one.field for one in settings.parameters}
         self._observer = observer
         self._clock = clock
         self._seen = seen
 
     async def __call__(self, message: Message, peer: PeerInfo) -> Answer:
         """The answer to a CCR that has passed its command's grammar; raises RemoteError for what cannot be read."""
-        request = read(message, now=int(self._clock() * 1000))
+        request = read(message, int(self._clock() * 1000), self._parameters)
         state_id = message.get(avps.ORIGIN_STATE_ID)
         if state_id:
             self._seen(message.require(avps.ORIGIN_HOST), state_id)

@@ -10,7 +10,7 @@ from charging.event import Phase
 from ocs.credit_control.request import CreditControlRequest
 from ocs.credit_control.settings import CreditControlSettings, Profile
 from ocs.diameter import avps
-from ocs.diameter.codes import CCSessionFailover, CreditControlFailureHandling
+from ocs.diameter.codes import CCSessionFailover, CreditControlFailureHandling, DirectDebitingFailureHandling
 from ocs.diameter.message import Message
 
 FAILURE_HANDLING = {
@@ -18,15 +18,20 @@ FAILURE_HANDLING = {
     "continue": CreditControlFailureHandling.CONTINUE,
     "retry-and-terminate": CreditControlFailureHandling.RETRY_AND_TERMINATE,
 }
+DEBIT_FAILURE_HANDLING = {
+    "terminate-or-buffer": DirectDebitingFailureHandling.TERMINATE_OR_BUFFER,
+    "continue": DirectDebitingFailureHandling.CONTINUE,
+}
 _QHT, _FINAL = 1, 2
 """Reporting-Reasons of who gives its quota back (TS 32.299 clause 7.2.175)."""
 _MOST_HOSTS = 10_000
 
 
 class Manner(Record, frozen=True, kw_only=True):
-    """The answer's side of it. Failure handling and failover are the numbers of RFC 8506 sections 8.14 and 8.4."""
+    """The answer's side of it. Failure handlings and failover are the numbers of RFC 8506 sections 8.14, 8.15, 8.4."""
 
     failure_handling: int = CreditControlFailureHandling.TERMINATE
+    debit_failure_handling: int = DirectDebitingFailureHandling.TERMINATE_OR_BUFFER
     session_failover: int = CCSessionFailover.FAILOVER_NOT_SUPPORTED
     low_balance: int = 0
     """Micro-units below which a balance is low."""
@@ -40,6 +45,7 @@ class Manners:
         failover = CCSessionFailover.FAILOVER_SUPPORTED
         self._plain = Manner(
             failure_handling=FAILURE_HANDLING[settings.failure_handling],
+            debit_failure_handling=DEBIT_FAILURE_HANDLING[settings.debit_failure_handling],
             session_failover=failover if settings.session_failover else CCSessionFailover.FAILOVER_NOT_SUPPORTED,
             low_balance=parse_amount(settings.low_balance),
         )

@@ -5,7 +5,7 @@ Rating-Group, units at command level), strict where a mistake would cost money.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -15,15 +15,14 @@ from balances.ledger import Record
 from charging.event import (
     Action,
     ChargingEvent,
-    Identity,
-    IdentityType,
     Phase,
     RequestItem,
     ServiceKind,
     Unit,
 )
 from ocs.credit_control.copies import copies_sent
-from ocs.credit_control.service import described
+from ocs.credit_control.identities import identities
+from ocs.credit_control.service import NO_PARAMETERS, described
 from ocs.diameter import avps
 from ocs.diameter.codes import ResultCode
 from ocs.diameter.currency import ALPHABETIC
@@ -56,14 +55,6 @@ KINDS = {
 _CONTEXT = re.compile(r"(?:^|\.)(\d{5})@3gpp\.org$", re.ASCII | re.IGNORECASE)
 """``[ext.][MNC.][MCC.][Release.]NNNNN@3gpp.org``: only the end tells the service (TS 32.299 section 7.1.12)."""
 
-_TYPES = {
-    0: IdentityType.E164,
-    1: IdentityType.IMSI,
-    2: IdentityType.SIP,
-    3: IdentityType.NAI,
-    4: IdentityType.PRIVATE,
-}
-
 UNITS_BY_KIND = {
     ServiceKind.DATA: (Unit.OCTETS, Unit.SECONDS, Unit.EVENTS, Unit.MONEY),
     ServiceKind.VOICE: (Unit.SECONDS, Unit.EVENTS, Unit.OCTETS, Unit.MONEY),
@@ -94,8 +85,11 @@ class CreditControlRequest(NamedTuple):
     """What a Failed-AVP shows if the request cannot be rated: its Service-Context-Id."""
 
 
-def read(message: Message, now: int) -> CreditControlRequest:
-    """Read a CCR that has passed its command's grammar; raises RemoteError with the Result-Code to answer."""
+def read(message: Message, now: int, parameters: Mapping[int, str] = NO_PARAMETERS) -> CreditControlRequest:
+    """Read a CCR that has passed its command's grammar; raises RemoteError with the Result-Code to answer.
+
+    ``parameters``: see ``service.described``.
+    """
     request_type = message.require(avps.CC_REQUEST_TYPE)
     number = message.require(avps.CC_REQUEST_NUMBER)
     phase = PHASES[request_type]
@@ -119,7 +113,7 @@ def read(message: Message, now: int) -> CreditControlRequest:
         at=_rating_time(message, now),
         now=now,
         identities=identities(message),
-        service=described(message, kind, phase),
+        service=described(message, kind, phase, parameters),
         items=items,
         action=action,
         refund_of=_refund_of(message, session) if action is Action.REFUND else "",
@@ -204,46 +198,6 @@ def _rating_time(message: Message, now: int) -> int:
     if stamp is None:
         return now
     return min(stamp * 1000, now) if stamp > 0 else now
-
-
-# ---------------------------------------------------------------- who
-
-
-def identities(message: Message) -> tuple[Identity, ...]:
-    """Who a request is about: Subscription-Ids as sent, after them those inside Service-Information, then User-Name."""
-    groups = message.all(avps.SUBSCRIPTION_ID)
-    information = message.get(avps.SERVICE_INFORMATION)
-    if information is not None:
-        groups = [*groups, *information.all(avps.SUBSCRIPTION_ID)]
-    found: dict[Identity, None] = {}
-    for group in groups:
-        data = group.get(avps.SUBSCRIPTION_ID_DATA)
-        number = group.get(avps.SUBSCRIPTION_ID_TYPE)
-        if data and number in _TYPES:
-            found.update(dict.fromkeys(identify(_TYPES[number], data)))
-    user = message.get(avps.USER_NAME)
-    if user:
-        found.setdefault(Identity(type=IdentityType.NAI, value=user))
-    return tuple(found)
-
-
-def identify(kind: IdentityType, data: str) -> tuple[Identity, ...]:
-    """Normalise one Subscription-Id: E.164 without ``+``; a SIP URI without scheme and parameters, or its number."""
-    if kind is IdentityType.E164:
-        return (Identity(type=kind, value=data.removeprefix("tel:").removeprefix("+")),)
-    if kind is not IdentityType.SIP:
-        return (Identity(type=kind, value=data),)
-    scheme, _, rest = data.partition(":")
-    if not rest:
-        scheme, rest = "sip", data
-    rest = rest.partition(";")[0].partition("?")[0]
-    if scheme.lower() == "tel":
-        return (Identity(type=IdentityType.E164, value=rest.removeprefix("+")),)
-    user, _, domain = rest.rpartition("@")
-    address = Identity(type=IdentityType.SIP, value=f"{user}@{domain.lower()}" if user else rest)
-    if user.startswith("+") and user[1:].isdigit():
-        return (address, Identity(type=IdentityType.E164, value=user[1:]))
-    return (address,)
 
 
 # ---------------------------------------------------------------- how much

@@ -1,16 +1,46 @@
 """What a Credit-Control-Request says of the service used: who talks to whom, where and how."""
 
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
 from charging.event import Phase, Service, ServiceKind
 from ocs.diameter import avps
-from ocs.diameter.codes import RoleOfNode
+from ocs.diameter.codes import ResultCode, RoleOfNode
+from ocs.diameter.dictionary import MANDATORY_FLAG
+from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Group, Message
 
 _WIFI = b"IEEE-802.11"
 """Access types of P-Access-Network-Info that are no mobile radio (RFC 7315 section 5.4)."""
 
 
-def described(message: Message, kind: ServiceKind, phase: Phase) -> Service | None:
-    """The rating input. Updates and ends of calls may lack it: the session then keeps the conditions it has."""
+NO_PARAMETERS: Mapping[int, str] = {}
+
+
+def described(
+    message: Message, kind: ServiceKind, phase: Phase, parameters: Mapping[int, str] = NO_PARAMETERS
+) -> Service | None:
+    """The rating input. Updates and ends of calls may lack it: the session then keeps the conditions it has.
+
+    ``parameters``: the fields of Service that Service-Parameter-Types stand for. Raises RemoteError 5031 for a
+    parameter that must be understood and is not (RFC 8506 sections 8.42 and 9.2).
+    """
+    service = _described(message, kind, phase)
+    if avps.SERVICE_PARAMETER_INFO not in message:
+        return service
+    told = {}
+    for position in message.positions(avps.SERVICE_PARAMETER_INFO.key):
+        info = message.at(avps.SERVICE_PARAMETER_INFO, position)
+        field = parameters.get(info.require(avps.SERVICE_PARAMETER_TYPE))
+        if field:
+            told[field] = info.require(avps.SERVICE_PARAMETER_VALUE).decode("utf-8", "replace")
+        elif message.flags(position) & MANDATORY_FLAG:
+            raise RemoteError(ResultCode.RATING_FAILED, "a service parameter not known here", message.octets(position))
+    return replace(service, **told) if service is not None and told else service
+
+
+def _described(message: Message, kind: ServiceKind, phase: Phase) -> Service | None:
     context = message.require(avps.SERVICE_CONTEXT_ID)
     origin = message.require(avps.ORIGIN_HOST)
     information = message.get(avps.SERVICE_INFORMATION)

@@ -26,11 +26,25 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Send Remaining-Balance and Low-Balance-Indication (TS 32.299)."""
 
     qos_final_units: bool = False
-    """Send QoS-Final-Unit-Indication beside Final-Unit-Indication, but for restrictions (RFC 8506 section 8.68)."""
+    """Send QoS-Final-Unit-Indication beside Final-Unit-Indication (RFC 8506 section 8.68)."""
 
     def __post_init__(self) -> None:
         if self.longest_validity < 0:
             raise ValueError("longest_validity must not be below 0")
+
+
+class ParameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[[credit_control.parameters]]``: what a Service-Parameter-Info tells rating (RFC 8506 section 8.42)."""
+
+    type: int
+    """Service-Parameter-Type."""
+
+    field: Literal["apn", "rat", "visited", "home", "location", "qos", "access", "origin", "calling", "called"]
+    """What of the rating input its value is."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.type < 2**32:
+            raise ValueError(f"type {self.type} is none")
 
 
 class CreditControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,14 +54,22 @@ class CreditControlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     """Credit-Control-Failure-Handling: what a client does with a session while no server answers. ``continue`` gives
     service away."""
 
+    debit_failure_handling: Literal["terminate-or-buffer", "continue"] = "terminate-or-buffer"
+    """Direct-Debiting-Failure-Handling: what a client does with an event while no server answers."""
+
     session_failover: bool = False
     """CC-Session-Failover: may a session be moved to another server? Yes, where several share one store."""
 
     low_balance: str = "1.00"
     """Amount below which Low-Balance-Indication is 1, in the account's currency."""
 
+    parameters: tuple[ParameterSettings, ...] = ()
+    """Service parameters that are known; others are ignored, with the M flag refused with 5031."""
+
     profiles: tuple[Profile, ...] = ()
     """Treatment of clients by their Origin-Host."""
 
     def __post_init__(self) -> None:
         parse_amount(self.low_balance)
+        if len({one.type for one in self.parameters}) < len(self.parameters):
+            raise ValueError("parameters: each type may stand there once")

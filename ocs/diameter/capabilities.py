@@ -57,18 +57,20 @@ def check_common(message: Message, capabilities: Capabilities, settings: Diamete
         raise RemoteError(ResultCode.NO_COMMON_SECURITY, "no in-band security is offered here")
 
 
-def own_capabilities(settings: DiameterSettings, identity: Identity, address: str) -> tuple[bytes, ...]:
-    """The AVPs with which we introduce ourselves, from Origin-Host on, in the grammar's order."""
+def own_capabilities(settings: DiameterSettings, identity: Identity, address: str, host: str) -> tuple[bytes, ...]:
+    """The AVPs with which we introduce ourselves to ``host``, from Origin-Host on, in the grammar's order."""
+    profile = settings.profile(host)
+    twice = profile.vendor_specific_application
     application = avps.AUTH_APPLICATION_ID.encode(CREDIT_CONTROL_APPLICATION)
     parts = [
         identity.encoded,
-        avps.HOST_IP_ADDRESS.encode(address),
+        *(avps.HOST_IP_ADDRESS.encode(each) for each in profile.addresses or (address,)),
         avps.VENDOR_ID.encode(_NO_VENDOR),
         avps.PRODUCT_NAME.encode(settings.product_name),
         avps.SUPPORTED_VENDOR_ID.encode(VENDOR_3GPP),
         application,
     ]
-    if settings.vendor_specific_application:
+    if settings.vendor_specific_application if twice is None else twice:
         parts.append(avps.VENDOR_SPECIFIC_APPLICATION_ID.encode((avps.VENDOR_ID.encode(VENDOR_3GPP), application)))
     if settings.sy:
         sy = avps.AUTH_APPLICATION_ID.encode(SY_APPLICATION)

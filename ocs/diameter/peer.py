@@ -97,7 +97,7 @@ class Peer:
     ) -> None:
         self._settings = settings
         self._identity = identity
-        self._introduction = own_capabilities(settings, identity, address)
+        self._address = address
         self._admit = admit
         self._random = random
         self._framer = Framer(settings.max_message_size)
@@ -138,11 +138,11 @@ class Peer:
         self.state = PeerState.WAIT_CER
         self._deadline = now + self._settings.capabilities_timeout
 
-    def connected(self, now: float) -> None:
-        """We have connected to the peer: introduce ourselves."""
+    def connected(self, now: float, host: str = "") -> None:
+        """We have connected to the peer, which we expect to be ``host``: introduce ourselves."""
         self.state = PeerState.WAIT_CEA
         self._deadline = now + self._settings.capabilities_timeout
-        self._send_base(Command.CAPABILITIES_EXCHANGE, self._introduction)
+        self._send_base(Command.CAPABILITIES_EXCHANGE, self._introduction(host))
 
     def reopened(self, now: float) -> None:
         """The peer is open again after the watchdog closed its last connection: ask before it is trusted."""
@@ -301,9 +301,12 @@ class Peer:
         self._answer_cer(message, Answer())
         self._open(PeerState.R_OPEN, capabilities, now)
 
+    def _introduction(self, host: str) -> tuple[bytes, ...]:
+        return own_capabilities(self._settings, self._identity, self._address, host)
+
     def _answer_cer(self, message: Message, answer: Answer) -> None:
         # Result-Code, then what identifies us: compose() would do but for its place of Host-IP-Address and the like.
-        parts = [avps.RESULT_CODE.encode(answer.result_code), *self._introduction]
+        parts = [avps.RESULT_CODE.encode(answer.result_code), *self._introduction(_claimed_host(message))]
         if answer.error_message:
             parts.append(avps.ERROR_MESSAGE.encode(answer.error_message))
         if answer.failed_avp:
@@ -410,6 +413,13 @@ class Peer:
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+def _claimed_host(message: Message) -> str:
+    try:
+        return message.get(avps.ORIGIN_HOST) or ""
+    except RemoteError:
+        return ""
 
 
 def _cause(message: Message) -> int:

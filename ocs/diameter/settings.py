@@ -1,8 +1,14 @@
 """Settings of the Diameter door, ``[diameter]`` in config.toml."""
 
 import ipaddress
+from fnmatch import fnmatchcase
 
 import msgspec
+
+
+def matches(host: str, patterns: tuple[str, ...]) -> bool:
+    """Does an Origin-Host, in small letters, fit one of the patterns?"""
+    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +71,23 @@ class ConnectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("origin_host must not be empty")
         if not 1 <= self.port <= 65535:
             raise ValueError(f"port {self.port} is none")
+
+
+class PeerProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[[diameter.profiles]]``: how we introduce ourselves to peers of one make."""
+
+    peers: tuple[str, ...]
+    """Patterns of the peer's Origin-Host; the first profile that fits holds."""
+
+    addresses: tuple[str, ...] = ()
+    """Host-IP-Address AVPs; empty: the address of the connection. There are peers behind translation that compare."""
+
+    vendor_specific_application: bool | None = None
+    """As in ``[diameter]``, which holds where this is left out."""
+
+    def __post_init__(self) -> None:
+        for address in self.addresses:
+            ipaddress.ip_address(address)
 
 
 class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,8 +187,15 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     connect: tuple[ConnectSettings, ...] = ()
     """Peers we connect to ourselves. With several workers each of them is connected to by one."""
 
+    profiles: tuple[PeerProfile, ...] = ()
+    """How we introduce ourselves to some peers."""
+
     tls: TlsSettings = TlsSettings()
     """TLS beside TCP."""
+
+    def profile(self, host: str) -> PeerProfile:
+        """What holds for a peer of this Origin-Host."""
+        return next((one for one in self.profiles if matches(host.lower(), one.peers)), PeerProfile(peers=()))
 
     def share(self, number: int, workers: int) -> "DiameterSettings":
         """What one of several workers does: each peer of ``connect`` is connected to by one of them."""

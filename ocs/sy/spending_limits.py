@@ -9,7 +9,7 @@ from balances.ledger import Account, Identity, Ledger, NoSuchAccount, Unavailabl
 from balances.watches import Watch, Watches
 from charging.catalogue import Counter
 from charging.counters import statuses
-from ocs.credit_control.request import identities
+from ocs.credit_control.identities import identities
 from ocs.diameter import avps
 from ocs.diameter.answer import TOO_BUSY, Answer
 from ocs.diameter.codes import VENDOR_3GPP, Command, ExperimentalResultCode, ResultCode, SLRequestType

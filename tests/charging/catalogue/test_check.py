@@ -29,6 +29,23 @@ def at(old: str, new: str, marker: str | None = None) -> tuple[str, int]:
 
 MISTAKES = [
     ('holding = "5 min"', 'hodling = "5 min"', None, "unknown key 'hodling' (did you mean 'holding'?)"),
+    ('holding = "5 min"', 'consumption = "5 min"', None, "consumption is for what is counted in seconds"),
+    (
+        'holding = "5 min"',
+        'periods = { kind = "discrete", length = "1 min" }',
+        None,
+        "periods is for what is",
+    ),
+    ('holding = "5 min"', 'report_changes = ["location", "cell"]', None, "location says it all: leave out cell"),
+    ('holding = "5 min"', 'report_changes = ["weather"]', None, "Invalid enum value 'weather'"),
+    (
+        'threshold = "10 s"',
+        'consumption = "5 s"\nperiods = { kind = "discrete", length = "1 min" }',
+        "periods",
+        "exclude each other",
+    ),
+    ('threshold = "10 s"', 'periods = { kind = "discrete", length = "0 s" }', None, "a period is at least one second"),
+    ('action = "terminate"', 'action = "terminate", filter_ids = ["x"]', None, "terminate has no filters"),
     ("[rates.sms]", "[rats.sms]", None, "unknown table 'rats' (did you mean 'rates'?)"),
     ('validity = "1 h"', 'validity = "1 MB"', None, "validity: '1 MB' is not measured in seconds"),
     ('quota = "10 MB"', 'quota = "10 min"', None, "quota: '10 min' is not measured in octets"),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from charging.event import FinalAction, FinalUnits, ItemOutcome, Outcome, Reason, Result, Unit
-from ocs.credit_control.answer import write
+from charging.event import Change, FinalAction, FinalUnits, ItemOutcome, Outcome, Reason, Result, TimePeriods, Unit
+from ocs.credit_control.answer import TRIGGERS, write
 from ocs.credit_control.manner import Manner
 from ocs.credit_control.request import read
 from ocs.diameter import avps
@@ -87,6 +87,39 @@ def test_a_grant_carries_units_keys_validity_result_threshold_and_holding_time()
     assert service.get(avps.RESULT_CODE) == ResultCode.SUCCESS
     assert service.get(avps.VOLUME_QUOTA_THRESHOLD) == 2_000_000
     assert service.get(avps.QUOTA_HOLDING_TIME) == 300
+
+
+@pytest.mark.rfc("32.299", "6.5.4")
+def test_a_time_quota_says_how_idle_time_is_used() -> None:
+    talk = ItemOutcome(key="10", unit=Unit.SECONDS, granted=60, validity=120, consumption=30)
+    assert data_answer(talk).get(avps.QUOTA_CONSUMPTION_TIME) == 30
+    volume = ItemOutcome(key="10", unit=Unit.OCTETS, granted=60, validity=120, consumption=30)
+    assert avps.QUOTA_CONSUMPTION_TIME not in data_answer(volume)
+
+
+@pytest.mark.rfc("32.299", "6.5.4")
+@pytest.mark.parametrize(("continuous", "number"), [(False, 0), (True, 1)])
+def test_a_time_quota_says_that_time_is_used_in_periods(continuous: bool, number: int) -> None:
+    periods = TimePeriods(seconds=60, continuous=continuous)
+    told = data_answer(ItemOutcome(key="10", unit=Unit.SECONDS, granted=600, validity=120, periods=periods))
+    mechanism = told.require(avps.TIME_QUOTA_MECHANISM)
+    assert (mechanism.get(avps.TIME_QUOTA_TYPE), mechanism.get(avps.BASE_TIME_INTERVAL)) == (number, 60)
+
+
+@pytest.mark.rfc("32.299", "6.5.7")
+@pytest.mark.parametrize(
+    ("changes", "types"), [(None, None), ((), []), ((Change.RAT, Change.QOS), [2, 4]), (tuple(Change), None)]
+)
+def test_a_grant_arms_what_the_client_shall_report(changes: tuple[Change, ...] | None, types: list[int] | None) -> None:
+    told = data_answer(ItemOutcome(key="10", unit=Unit.OCTETS, granted=1000, validity=120, changes=changes))
+    trigger = told.get(avps.TRIGGER)
+    if changes is None:
+        assert trigger is None
+        return
+    assert trigger is not None
+    found = trigger.all(avps.TRIGGER_TYPE)
+    assert found == (sorted(TRIGGERS.values()) if types is None else types)
+    assert set(found) <= set(avps.TRIGGER_TYPE.values)
 
 
 @pytest.mark.rfc("8506", "8.34")

@@ -159,6 +159,56 @@ def test_identities_are_normalised_and_kept_in_their_order() -> None:
     )
 
 
+@pytest.mark.rfc("8506", "8.58")
+def test_extended_identities_are_read_beside_the_old_ones() -> None:
+    old = avps.SUBSCRIPTION_ID.encode(
+        [avps.SUBSCRIPTION_ID_TYPE.encode(1), avps.SUBSCRIPTION_ID_DATA.encode("262011234567890")]
+    )
+    extended = [
+        avps.SUBSCRIPTION_ID_EXTENSION.encode([avp.encode(value)])
+        for avp, value in (
+            (avps.SUBSCRIPTION_ID_E164, "+491701234567"),
+            (avps.SUBSCRIPTION_ID_SIP_URI, "sip:al@Ex.net"),
+            (avps.SUBSCRIPTION_ID_NAI, "al@home.example"),
+            (avps.SUBSCRIPTION_ID_PRIVATE, "7"),
+            (avps.SUBSCRIPTION_ID_IMSI, "262011234567890"),
+        )
+    ]
+    assert [f"{one.type}:{one.value}" for one in read(ccr(*extended, old), NOW).event.identities] == [
+        "imsi:262011234567890",
+        "e164:491701234567",
+        "sip:al@ex.net",
+        "nai:al@home.example",
+        "private:7",
+    ]
+
+
+def parameter(kind: int, value: bytes, flags: int = 0) -> bytes:
+    """A Service-Parameter-Info; flags 0x40: it must be understood."""
+    octets = avps.SERVICE_PARAMETER_INFO.encode(
+        [avps.SERVICE_PARAMETER_TYPE.encode(kind), avps.SERVICE_PARAMETER_VALUE.encode(value)]
+    )
+    return octets[:4] + bytes([octets[4] | flags]) + octets[5:]
+
+
+@pytest.mark.rfc("8506", "8.42")
+def test_service_parameters_tell_rating_what_configuration_says_they_are() -> None:
+    known = {101: "qos", 102: "access"}
+    parts = parameter(101, b"5"), parameter(102, b"wifi", 0x40), parameter(999, b"?")
+    service = read(ccr(*parts), NOW, known).event.service
+    assert service is not None
+    assert (service.qos, service.access) == ("5", "wifi")
+
+
+@pytest.mark.rfc("8506", "8.42")
+@pytest.mark.rfc("8506", "9.2")
+def test_a_service_parameter_that_must_be_understood_and_is_not_cannot_be_rated() -> None:
+    strange = parameter(999, b"?", 0x40)
+    with pytest.raises(RemoteError) as error:
+        read(ccr(parameter(101, b"5"), strange), NOW, {101: "qos"})
+    assert (error.value.result_code, error.value.failed_avp) == (ResultCode.RATING_FAILED, strange)
+
+
 def test_a_repeat_has_the_same_fingerprint_whatever_way_it_took_and_other_content_another() -> None:
     plain = read(ccr(mscc(avps.RATING_GROUP.encode(10))), NOW)
     rerouted = read(ccr(mscc(avps.RATING_GROUP.encode(10)), avps.ROUTE_RECORD.encode("dra.example.net")), NOW + 5000)

@@ -38,7 +38,12 @@ SETTINGS = {
         f'[{{peers = ["{HOST}"], units_unasked = true, thresholds = false, longest_validity = 90, '
         "remaining_balance = true}]"
     ),
+    "OCS_CREDIT_CONTROL__DEBIT_FAILURE_HANDLING": "continue",
     "OCS_DIAMETER__VENDOR_SPECIFIC_APPLICATION": "false",
+    "OCS_DIAMETER__PROFILES": (
+        '[{peers = ["*.old.example.net"], vendor_specific_application = true, '
+        'addresses = ["192.0.2.9", "2001:db8::9"]}]'
+    ),
 }
 
 
@@ -65,6 +70,16 @@ async def test_application_is_named_once_where_configured(connect: Any) -> None:
     cea = await (await connect()).introduce()
     assert cea.all(avps.AUTH_APPLICATION_ID) == [4]
     assert avps.VENDOR_SPECIFIC_APPLICATION_ID not in cea
+
+
+@pytest.mark.rfc("6733", "5.3")
+async def test_introduction_is_as_the_peers_profile_says(connect: Any) -> None:
+    cea = await (await connect()).introduce(host="PGW1.old.example.net")
+    [application] = cea.all(avps.VENDOR_SPECIFIC_APPLICATION_ID)
+    assert application.get(avps.AUTH_APPLICATION_ID) == 4
+    assert cea.all(avps.HOST_IP_ADDRESS) == ["192.0.2.9", "2001:db8::9"]
+    other = await (await connect()).introduce()
+    assert other.all(avps.HOST_IP_ADDRESS) == ["127.0.0.1"]
 
 
 @pytest.mark.rfc("8506", "5.7")
@@ -141,6 +156,56 @@ async def test_sub_sessions_stand_beside_each_other(house: House, gateway: Gatew
     assert house.money(account) == {"balance": 4_990_000, "reserved": 100_000, "available": 4_890_000, "overrun": 0}
 
 
+@pytest.mark.rfc("8506", "8.5")
+async def test_requests_of_two_sub_sessions_are_no_copies_of_each_other(
+    house: House, gateway: Gateway, subscriber_with: Make
+) -> None:
+    number, account = subscriber_with("5.00")
+    for sub in (None, 0, 2**40):
+        part = [] if sub is None else [avps.CC_SUB_SESSION_ID.encode(sub)]
+        await gateway.ask(ccr("d;6b", OPEN, 0, *part, subscriber(number), service(10, wanted=())))
+        report = ccr("d;6b", UPDATE, 1, *part, service(10, used=[octets(MB)]))
+        first = await gateway.ask(report)
+        assert (result(first), first.get(avps.CC_SUB_SESSION_ID)) == (2001, sub)
+        assert bytes(await gateway.ask(report, flags=0xD0))[20:] == bytes(first)[20:]
+    assert house.money(account)["balance"] == 4_970_000
+
+
+@pytest.mark.rfc("8506", "8.42")
+async def test_a_parameter_that_must_be_understood_shows_itself(gateway: Gateway, subscriber_with: Make) -> None:
+    number, _ = subscriber_with("1.00")
+    info = bytearray(
+        avps.SERVICE_PARAMETER_INFO.encode(
+            [avps.SERVICE_PARAMETER_TYPE.encode(7), avps.SERVICE_PARAMETER_VALUE.encode(b"x")]
+        )
+    )
+    asked = subscriber(number), service(10, wanted=())
+    assert result(await gateway.ask(ccr("d;15", OPEN, 0, *asked, bytes(info)))) == 2001
+    info[4] |= 0x40
+    refused = await gateway.ask(ccr("d;15b", OPEN, 0, *asked, bytes(info)))
+    assert result(refused) == 5031
+    assert refused.require(avps.FAILED_AVP).raw(avps.SERVICE_PARAMETER_INFO) == [bytes(info)]
+
+
+@pytest.mark.rfc("32.299", "6.5.8")
+@pytest.mark.rfc("8506", "3.1")
+async def test_envelopes_and_equipment_are_taken_beside_what_is_charged(
+    house: House, gateway: Gateway, subscriber_with: Make
+) -> None:
+    number, account = subscriber_with("1.00")
+    equipment = avps.USER_EQUIPMENT_INFO_EXTENSION.encode([avps.USER_EQUIPMENT_INFO_IMEI.encode(b"35209900123456")])
+    opened = ccr("d;16", OPEN, 0, subscriber(number), service(10, wanted=()), equipment)
+    assert result(await gateway.ask(opened)) == 2001
+    envelope = avps.ENVELOPE.encode(
+        [avps.ENVELOPE_START_TIME.encode(1_768_471_200), avps.ENVELOPE_END_TIME.encode(1_768_471_260), octets(MB)]
+    )
+    report = avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(
+        [avps.USED_SERVICE_UNIT.encode([octets(2 * MB)]), avps.RATING_GROUP.encode(10), envelope, envelope]
+    )
+    assert result(await gateway.ask(ccr("d;16", CLOSE, 1, report))) == 2001
+    assert house.money(account)["balance"] == 980_000
+
+
 @pytest.mark.rfc("8506", "3.1")
 async def test_units_at_command_level(house: House, gateway: Gateway, subscriber_with: Make) -> None:
     number, account = subscriber_with("1.00")
@@ -185,6 +250,7 @@ async def test_a_message_costs_by_recipient_and_part(
         ccr(session, EVENT, 0, subscriber(number), action, service(300, wanted=wanted), info, context=SMS)
     )
     assert granted(services(answer)[300]) == charged
+    assert answer.get(avps.DIRECT_DEBITING_FAILURE_HANDLING) == 1
     assert house.money(account)["balance"] == 1_000_000 - charged * 90_000
 
 
