@@ -1,5 +1,7 @@
 """Settings of the charging engine: the table ``[charging]`` of config.toml."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -8,6 +10,10 @@ class ChargingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     catalogue: str = "sample"
     """Folder or file of the catalogue; ``sample`` is the one that comes with the package."""
+
+    catalogue_from: Literal["store", "files"] = "store"
+    """``store``: what is published there, and the files until something is; ``files``: the files, whatever is
+    published."""
 
     subscribers: int = 100_000
     """Subscribers whose terms (never whose balance) one worker keeps in mind; the least recently seen are forgotten."""

@@ -32,6 +32,9 @@ from ocs.http.models import PeerView
 from ocs.http.server import HttpServer
 from ocs.metrics import Metrics
 from ocs.observers import DiameterDoor, VaultObserver
+from ocs.publishing.archive import Archive
+from ocs.publishing.follower import Follower
+from ocs.publishing.publisher import Publisher
 from ocs.reauthorisation import DIAMETER, Reauthoriser
 from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
@@ -66,6 +69,7 @@ class Daemon:
         self.metrics = Metrics(ocs.__version__)
         self._store: EmbeddedStore | None = None
         self._doors: Doors | Workers | None = None
+        self._follower: Follower | None = None
         self._state = "starting"
         self._end = asyncio.Event()
         self._ended: list[str] = []
@@ -129,7 +133,7 @@ class Daemon:
         return parse_target(self._store.url)
 
     def _start_chores(self, stack: AsyncExitStack, charging: Charging) -> None:
-        """The reaper and the journal."""
+        """The reaper, the journal and the follower of the catalogues."""
         balances, observer = self.config.balances, self._vault_observer(stack, charging)
         reaper = Reaper(
             charging.ledger,
@@ -139,6 +143,9 @@ class Daemon:
             observer=observer,
         )
         self._run_beside(stack, reaper.run(), "reaper")
+        if charging.follower is not None:
+            self._follower = charging.follower
+            self._run_beside(stack, charging.follower.run(), "follower")
         if balances.journal:
             journal = Journal(
                 charging.link,
@@ -176,6 +183,7 @@ class Daemon:
             barred=clients.barred,
             peers=self._peers,
             readiness=self._readiness,
+            publisher=Publisher(Archive(charging.link), wall_clock) if charging.follower else None,
             version=ocs.__version__,
         )
         server = HttpServer(create_app(house))
@@ -228,6 +236,8 @@ class Daemon:
         reasons = [*([] if self._state == "ready" else [self._state]), *self._ended]
         if isinstance(self._doors, Workers) and self._doors.missing:
             reasons.append(f"{self._doors.missing} workers are being started")
+        if self._follower is not None:
+            reasons += self._follower.problems()
         return reasons
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from balances.ledger import Unavailable
 from balances.link import Link
 from balances.scripts import all_scripts
 from balances.store import StoreLedger
 from balances.target import Target
-from charging.catalogue import load
+from charging.catalogue import Catalogue, load, parse
 from charging.engine import Engine
 from ocs.bus import Bus
 from ocs.config import Config
@@ -30,6 +31,8 @@ from ocs.http.views import moment
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
 from ocs.pending import Handler, PeerInfo
+from ocs.publishing.archive import Archive, NoSuchVersion, in_force
+from ocs.publishing.follower import Follower
 from ocs.registry import Registry
 from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
@@ -56,17 +59,17 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Charging:
-    """One process's way to the money."""
+    """One process's way to the money, and its eye on the catalogues (None: the files hold)."""
 
     link: Link
     ledger: StoreLedger
     engine: Engine
     bus: Bus
+    follower: Follower | None
 
     @classmethod
     async def open(cls, config: Config, target: Target, metrics: Metrics, name: str) -> "Charging":
-        """Read the catalogue, connect, check the store; raises CatalogueError, StoreRefused, Unavailable, OSError."""
-        catalogue = load(config.charging.catalogue)
+        """Connect, check the store, get the catalogue; raises CatalogueError, StoreRefused, Unavailable, OSError."""
         link = Link(
             target,
             scripts=all_scripts(),
@@ -79,17 +82,33 @@ class Charging:
         try:
             ledger = StoreLedger(link)
             await ledger.prepare()
+            archive = Archive(link) if config.charging.catalogue_from == "store" else None
+            catalogue, position = await _catalogue(archive, config.charging.catalogue)
             bus = Bus(link, target, f"{name}-bus")
             await bus.open(config.balances.patience)
         except BaseException:
             await link.close()
             raise
         engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics))
-        return cls(link=link, ledger=ledger, engine=engine, bus=bus)
+        follower = Follower(archive, engine, wall_clock, metrics, position) if archive else None
+        return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower)
 
     async def close(self) -> None:
         await self.bus.close()
         await self.link.close()
+
+
+async def _catalogue(archive: Archive | None, place: str) -> tuple[Catalogue, str]:
+    """What is published, or else the files; and the place in the log up to which it is known."""
+    listed = await archive.publications() if archive else ()
+    current = in_force(listed, wall_clock())
+    if archive is None or current is None:
+        return load(place), "-"
+    try:
+        files = await archive.files(current.version)
+    except NoSuchVersion as problem:
+        raise Unavailable(str(problem)) from None
+    return parse(files), current.id
 
 
 class Doors:

@@ -92,6 +92,15 @@ class Metrics:
         self.audit_imbalance = gauge(
             "ocs_audit_imbalance", "Accounts' sum less the house's, in currency units; 0 when right.", "currency"
         )
+        self.catalogue_since = Gauge(
+            "ocs_catalogue_since_seconds",
+            "Since when the published catalogue is in force, in seconds since 1970; 0: the files hold.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.catalogue_failures = counter(
+            "ocs_catalogue_failures_total", "Attempts to load a catalogue from the store that failed."
+        )
         self.build_info = gauge("ocs_build_info", "1, with the version as label.", "version")
         self.build_info.labels(version).set(1)
 

@@ -186,9 +186,12 @@ async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event
             print(msgspec.json.encode(doors.peers()).decode(), flush=True)
         end.set()
 
-    answering = asyncio.create_task(answer())
+    beside = [asyncio.create_task(answer())]
+    if charging.follower is not None:
+        beside.append(asyncio.create_task(charging.follower.run(), name="follower"))
     await end.wait()
-    answering.cancel()
+    for running in beside:
+        running.cancel()
     try:
         async with asyncio.timeout(task.config.daemon.drain):
             await doors.drain()

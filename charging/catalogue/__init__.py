@@ -1,6 +1,6 @@
 """Plans, rates and offers: what operators sell, read from TOML, checked as a whole."""
 
-from charging.catalogue.load import load, parse
+from charging.catalogue.load import load, parse, read_files
 from charging.catalogue.model import (
     Catalogue,
     Counter,
@@ -22,4 +22,5 @@ __all__ = [
     "Source",
     "load",
     "parse",
+    "read_files",
 ]

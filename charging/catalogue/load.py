@@ -28,11 +28,24 @@ _STEP = re.compile(r"\.([A-Za-z_]+)|\[([0-9]+)\]")
 
 def load(place: str | Path) -> Catalogue:
     """Load a file or a folder of files (``"sample"``: the package's own); raises CatalogueError, OSError."""
+    return parse(read_files(place))
+
+
+def read_files(place: str | Path) -> dict[str, bytes]:
+    """The files that make up the catalogue at a place, by their name in it; raises OSError."""
     path = SAMPLE if str(place) == "sample" else Path(place)
     if not path.is_dir():
-        return parse({path.name: path.read_bytes()})
+        return {path.name: path.read_bytes()}
     files = [*path.glob("*.toml"), *path.glob("decks/*.csv"), *path.glob(PORTABILITY)]
-    return parse({file.relative_to(path).as_posix(): file.read_bytes() for file in sorted(files)})
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in sorted(files)}
+
+
+def version_of(files: Mapping[str, bytes]) -> str:
+    """The name of a version: a digest of the files' names and content."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def parse(files: Mapping[str, bytes]) -> Catalogue:
@@ -40,9 +53,7 @@ def parse(files: Mapping[str, bytes]) -> Catalogue:
     problems: list[Problem] = []
     entries: dict[str, dict[str, Entry]] = {section: {} for section in SECTIONS}
     tables: dict[str, str] = {}
-    digest = hashlib.sha256()
     for name, content in sorted(files.items()):
-        digest.update(name.encode() + b"\0" + content + b"\0")
         try:
             text = content.decode()
             if name.endswith(".csv"):
@@ -59,7 +70,7 @@ def parse(files: Mapping[str, bytes]) -> Catalogue:
         problems.append(Problem(source=nowhere, message="the catalogue is empty", hint="write at least one plan"))
     if problems:
         raise CatalogueError(tuple(problems))
-    return check.build(entries, tables, digest.hexdigest()[:12])
+    return check.build(entries, tables, version_of(files))
 
 
 def _collect(

@@ -1,17 +1,32 @@
-"""``ocs catalogue``: what services cost."""
+"""``ocs catalogue``: what services cost, in files and as published."""
 
 import sys
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
+from rich.console import Group
+from rich.markup import escape
 
-from charging.catalogue import Catalogue, CatalogueError, load
-from ocs.cli.client import NOT_SO, json_option, show, table
+from charging.catalogue import Catalogue, CatalogueError, load, read_files
+from charging.catalogue.diff import Change, changes
+from ocs.cli.client import NOT_SO, Session, fail, json_option, show, table
+
+PUBLISHED = "published"
+"""Names the catalogue that is in force, among versions and places."""
+
+_PATIENCE = 180.0
+"""Seconds that publishing may take: every process loads the catalogue first."""
+
+_SHOWN = 20
+"""Details of one table that people are shown; JSON has them all."""
 
 
 @click.group()
 def catalogue() -> None:
-    """Catalogues: plans, rates and offers. These commands read files and need no daemon."""
+    """Catalogues: plans, rates and offers. check, show and diff of files need no daemon."""
 
 
 @catalogue.command()
@@ -31,6 +46,58 @@ def show_it(place: str, as_json: bool) -> None:
     show(_facts(_load(place)), as_json, _tables)
 
 
+@catalogue.command()
+@click.argument("place")
+@click.option("--comment", default="", help="Why; kept with the publication.")
+@json_option
+@click.pass_obj
+def publish(session: Session, place: str, comment: str, as_json: bool) -> None:
+    """Check a file or folder and put it in force, in all processes at one moment."""
+    _load(place)
+    try:
+        files = {name: content.decode() for name, content in read_files(place).items()}
+    except OSError as error:
+        fail(f"{place}: {error.strerror}", NOT_SO)
+    body = {"files": files, "comment": comment}
+    show(session.call("POST", "v1", "catalogues", body=body, timeout=_PATIENCE), as_json, _published)
+
+
+@catalogue.command("list")
+@json_option
+@click.pass_obj
+def list_them(session: Session, as_json: bool) -> None:
+    """What was published, newest first, and which process rates by which version."""
+    show(session.call("GET", "v1", "catalogues"), as_json, _history)
+
+
+@catalogue.command()
+@click.argument("version", required=False)
+@click.option("--comment", default="", help="Why; kept with the publication.")
+@json_option
+@click.pass_obj
+def rollback(session: Session, version: str | None, comment: str, as_json: bool) -> None:
+    """Publish VERSION again; without one, the version before the one in force."""
+    if version is None:
+        listed = [each["version"] for each in session.call("GET", "v1", "catalogues")["publications"]]
+        version = next((each for each in listed if each != listed[0]), None)
+        if version is None:
+            fail("nothing else was published before", NOT_SO)
+    path = ("v1", "catalogues", version, "publications")
+    show(session.call("POST", *path, body={"comment": comment}, timeout=_PATIENCE), as_json, _published)
+
+
+@catalogue.command()
+@click.argument("new")
+@click.argument("old", default=PUBLISHED)
+@json_option
+@click.pass_obj
+def diff(session: Session, new: str, old: str, as_json: bool) -> None:
+    """What NEW would change, compared with OLD. Each is a file, a folder, a version, or "published" (in force now)."""
+    files = {which: _files(session, which) for which in (old, new)}
+    found = changes(files[old], files[new])
+    show(msgspec.to_builtins(found), as_json, lambda _: Group(*map(_change, found)) if found else "no difference")
+
+
 def _load(place: str) -> Catalogue:
     try:
         return load(place)
@@ -40,6 +107,20 @@ def _load(place: str) -> Catalogue:
     except OSError as error:
         click.echo(f"error: {place}: {error.strerror}", err=True)
     sys.exit(NOT_SO)
+
+
+def _files(session: Session, which: str) -> dict[str, bytes]:
+    """The files of a place or a version, checked where they come from a place."""
+    if which == "sample" or Path(which).exists():
+        _load(which)
+        return read_files(which)
+    if which == PUBLISHED:
+        current = session.call("GET", "v1", "catalogues")["current"]
+        if current is None:
+            fail("nothing is published yet", NOT_SO)
+        which = current["version"]
+    found = session.call("GET", "v1", "catalogues", which)["files"]
+    return {name: text.encode() for name, text in found.items()}
 
 
 def _facts(found: Catalogue) -> dict[str, Any]:
@@ -56,3 +137,31 @@ def _tables(data: Any) -> object:
     rows = [("plan", plan["name"], plan["currency"]) for plan in data["plans"]]
     rows += [("offer", offer["name"], f"{offer['amount']} {offer['unit']}") for offer in data["offers"]]
     return table(("kind", "name", ""), rows, title=f"catalogue {data['version']}")
+
+
+def _published(data: Any) -> object:
+    return f"catalogue {data['version']} is in force from {_local(data['since'])} on"
+
+
+def _history(data: Any) -> object:
+    current = data["current"] or {}
+    rows = [
+        (each["version"], _local(each["since"]), "in force" if each == current else "", each["by"], each["comment"])
+        for each in data["publications"]
+    ]
+    processes = [(each["name"], each["version"], each["problem"] or "good") for each in data["processes"]]
+    return Group(
+        table(("version", "since", "", "by", "comment"), rows, title="published"),
+        table(("process", "version", ""), processes),
+    )
+
+
+def _local(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _change(change: Change) -> str:
+    lines = [f"  {escape(detail)}" for detail in change.details[:_SHOWN]]
+    if len(change.details) > _SHOWN:
+        lines.append(f"  and {len(change.details) - _SHOWN} more")
+    return "\n".join([f"[bold]{change}[/bold]", *lines])

@@ -48,7 +48,9 @@ class Session:
             fail(f"no daemon runs on {self.directory} (no ports.json there); name one with --url", UNREACHABLE)
         return f"http://127.0.0.1:{port}"
 
-    def call(self, method: str, *path: str, body: object = None, query: Any = None, key: str = "") -> Any:
+    def call(
+        self, method: str, *path: str, body: object = None, query: Any = None, key: str = "", timeout: float = _TIMEOUT
+    ) -> Any:
         """One call; returns the decoded answer, or ends the program with the daemon's reason."""
         url = self.base + "/" + "/".join(urllib.parse.quote(part, safe="") for part in path)
         if query:
@@ -66,7 +68,7 @@ class Session:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked above)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             fail(_reason(error), REFUSED)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from balances.ledger import LedgerError, Unavailable
-from ocs.http import accounts, health, movements, openapi, overview, page, pricing, sessions
+from ocs.http import accounts, catalogues, health, movements, openapi, overview, page, pricing, sessions
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
 from ocs.http.problems import (
@@ -33,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *movements.OPERATIONS,
     *sessions.OPERATIONS,
     *pricing.OPERATIONS,
+    *catalogues.OPERATIONS,
     *overview.OPERATIONS,
     *health.OPERATIONS,
 )
@@ -98,7 +99,7 @@ async def _answer(house: House, gate: Gate, operation: Operation, request: Reque
     caller = gate.check(request.headers, operation.role)
     call: Call[Any, Any] = Call(
         path=request.path_params,
-        body=await _body(request, operation.body, house.settings.largest_body) if operation.body else None,
+        body=await _body(request, operation.body, operation.largest(house.settings)) if operation.body else None,
         query=_query(request, operation.query) if operation.query else None,
         key=_key(request) if operation.keyed else "",
         caller=caller,

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from ocs.http.books import Books
 from ocs.http.models import PeerView
 from ocs.http.settings import HttpSettings
 from ocs.metrics import Metrics
+from ocs.publishing.publisher import Publisher
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -65,6 +67,8 @@ class House:
     barred: Callable[[Address], None] = tell_nobody
     peers: Callable[[], Awaitable[Sequence[PeerView]]] = no_peers
     readiness: Callable[[], Sequence[str]] = always_ready
+    publisher: Publisher | None = None
+    """None: catalogues come from files here."""
     version: str = ""
 
 
@@ -100,6 +104,8 @@ class Operation:
     handler: Handler
     role: Role | None = Role.READ
     body: Any = None
+    largest: Callable[[HttpSettings], int] = attrgetter("largest_body")
+    """The most octets of its body."""
     query: Any = None
     keyed: bool = False
     """Wants an Idempotency-Key."""

@@ -46,6 +46,9 @@ class Kind(StrEnum):
     NOT_REASONABLE = "not-reasonable"
     OUTCOME_UNKNOWN = "outcome-unknown"
     NOT_READY = "not-ready"
+    NO_SUCH_CATALOGUE = "no-such-catalogue"
+    WRONG_CATALOGUE = "wrong-catalogue"
+    NOT_PUBLISHED = "not-published"
     INTERNAL = "internal-error"
 
 
@@ -73,6 +76,9 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.NOT_REASONABLE: (422, "The request makes no sense"),
     Kind.OUTCOME_UNKNOWN: (503, "The store did not answer in time"),
     Kind.NOT_READY: (503, "Not ready"),
+    Kind.NO_SUCH_CATALOGUE: (404, "The store does not keep this catalogue"),
+    Kind.WRONG_CATALOGUE: (422, "The catalogue has mistakes"),
+    Kind.NOT_PUBLISHED: (409, "Nothing was published"),
     Kind.INTERNAL: (500, "The server made a mistake"),
 }
 

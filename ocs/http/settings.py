@@ -24,6 +24,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     largest_body: int = 65_536
     """Octets of a request's body above which it is refused."""
 
+    largest_catalogue: int = 64 * 1024 * 1024
+    """The same for a catalogue to be published, or numbers that were ported."""
+
     refresh: float = 5.0
     """Seconds between two summings of the books for metrics and status page; longer where summing itself takes long."""
 

@@ -12,6 +12,8 @@ from ocs.metrics import Metrics, totals
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
 
 PROMISED = {
+    "ocs_catalogue_since_seconds": ("gauge", set()),
+    "ocs_catalogue_failures_total": ("counter", set()),
     "ocs_requests_total": ("counter", {"door", "type", "result"}),
     "ocs_request_duration_seconds": ("histogram", {"door", "type"}),
     "ocs_requests_in_flight": ("gauge", {"door"}),
