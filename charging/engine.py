@@ -95,7 +95,11 @@ class Engine:
 
         The catalogue in force when it arrived holds for all of it, however often its charge is tried.
         """
-        catalogue = self._editions.at(event.now)
+        outcome = await self._answer(event, self._editions.at(event.now))
+        self.observer.handled(event, outcome)
+        return outcome
+
+    async def _answer(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
         action = event.action if event.phase is Phase.EVENT else Action.DEBIT
         try:
             free = self._emergency(event, catalogue) if action is Action.DEBIT else None

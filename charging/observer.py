@@ -3,10 +3,15 @@
 from typing import Protocol
 
 from balances.ledger import Unit
+from charging.event import ChargingEvent, Outcome
 
 
 class Observer(Protocol):
     """Notices of things an operator should see. Called in line: implementations only count or log."""
+
+    def handled(self, event: ChargingEvent, outcome: Outcome) -> None:
+        """A request was answered, whatever came of it; told of each, on the hot path."""
+        ...
 
     def report_capped(self, door: str, session: str, unit: Unit, reported: int) -> None:
         """A client reported more than one report can hold; the largest accepted was charged."""
@@ -27,6 +32,9 @@ class Observer(Protocol):
 
 class Silent:
     """Observes nothing."""
+
+    def handled(self, event: ChargingEvent, outcome: Outcome) -> None:
+        pass
 
     def report_capped(self, door: str, session: str, unit: Unit, reported: int) -> None:
         pass

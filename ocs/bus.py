@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from balances.ledger import Record, Unavailable
+from balances.ledger import Identity, Record, Unavailable, Unit
 from balances.link import Link, ReplyError
 from balances.target import Target
 
@@ -60,7 +60,50 @@ class Alive(Record, frozen=True, kw_only=True, tag="alive", array_like=True):
     host: str
 
 
-Word = Order | Answered | Doubted | Alive
+class Follow(Record, frozen=True, kw_only=True, tag="follow", array_like=True):
+    """Somebody looks at this account, or at whoever comes under these identities: tell of each request."""
+
+    account: str
+    identities: tuple[Identity, ...]
+    seconds: float
+    """For so long, unless it is said again."""
+
+
+class HandledItem(Record, frozen=True, kw_only=True, array_like=True):
+    """What one item of a request reported, wanted and got."""
+
+    key: str
+    unit: Unit
+    used: int = 0
+    wanted: bool = False
+    granted: int = 0
+    cost: int = 0
+    settled: int = 0
+    reason: str = ""
+
+
+class Handled(Record, frozen=True, kw_only=True, tag="handled", array_like=True):
+    """A charging request that was answered: told if it was refused, or if somebody follows its subscriber."""
+
+    at: int
+    door: str
+    phase: str
+    session: str
+    identities: tuple[str, ...]
+    account: str
+    service: str
+    """What it is about, as far as the request says: the kind, and who is called or the access point."""
+    result: str
+    reason: str
+    replayed: bool
+    currency: str
+    available: int
+    items: tuple[HandledItem, ...]
+    untold: int = 0
+    """How many before this one were left out, because there were too many to tell."""
+
+
+Word = Order | Answered | Doubted | Alive | Follow | Handled
 Listener = Callable[[Word], None]
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -14,6 +14,7 @@ import ocs
 from balances.embedded import EmbeddedStore, StoreFailed
 from balances.journal import Journal
 from balances.ledger import Unavailable
+from balances.money import parse_amount
 from balances.reaper import Reaper
 from balances.settings import EMBEDDED, BalancesSettings
 from balances.store import StoreRefused
@@ -27,9 +28,11 @@ from ocs.dispatch import Dispatch
 from ocs.doors import Charging, Doors, reload_on_hangup, wall_clock
 from ocs.http.app import create_app
 from ocs.http.books import Books
+from ocs.http.feed import Feed
 from ocs.http.house import House
 from ocs.http.models import PeerView
 from ocs.http.server import HttpServer
+from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
 from ocs.observers import DiameterDoor, VaultObserver
 from ocs.publishing.archive import Archive
@@ -88,8 +91,9 @@ class Daemon:
             stack.push_async_callback(charging.close)
             if self.sample and self._store and await open_sample_accounts(charging.ledger, wall_clock):
                 log.info("opened the sample accounts")
-            self._start_chores(stack, charging)
-            await self._open_http(stack, charging, http_socket)
+            low = LowBalances(charging.ledger, parse_amount(config.credit_control.low_balance))
+            self._start_chores(stack, charging, low)
+            await self._open_http(stack, charging, low, http_socket)
             await self._open_doors(stack, charging, target, sockets)
             self.directory.publish(**sockets[0].ports(), http=port_of(http_socket))
             stack.callback(self.directory.withdraw)
@@ -132,9 +136,11 @@ class Daemon:
         stack.push_async_callback(self._store.stop)
         return parse_target(self._store.url)
 
-    def _start_chores(self, stack: AsyncExitStack, charging: Charging) -> None:
-        """The reaper, the journal and the follower of the catalogues."""
+    def _start_chores(self, stack: AsyncExitStack, charging: Charging, low: LowBalances) -> None:
+        """The reaper, the journal, the follower of the catalogues, and who looks for low balances."""
         balances, observer = self.config.balances, self._vault_observer(stack, charging)
+        observer.listeners.append(low.heard)
+        self._run_beside(stack, low.run(), "search for low balances")
         reaper = Reaper(
             charging.ledger,
             wall_clock,
@@ -165,18 +171,21 @@ class Daemon:
         self._run_beside(stack, changes.run(), "watches")
         return changes
 
-    async def _open_http(self, stack: AsyncExitStack, charging: Charging, listening: socket) -> None:
+    async def _open_http(self, stack: AsyncExitStack, charging: Charging, low: LowBalances, listening: socket) -> None:
         books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
         diameter = self.config.diameter
         dispatch = Dispatch(charging.bus, charging.link, diameter.own_request_timeout)
         clients = Reauthoriser(charging.ledger, dispatch.ask, diameter, DiameterDoor(self.metrics), wall_clock)
         stack.push_async_callback(clients.close)
+        feed = Feed(charging.bus)
         house = House(
             ledger=charging.ledger,
             engine=charging.engine,
             settings=self.config.http,
             metrics=self.metrics,
             books=books,
+            feed=feed,
+            low=low,
             abort=by_door({DIAMETER: clients.abort}, aborter(charging.ledger, wall_clock)),
             clock=wall_clock,
             credited=clients.credited,
@@ -189,6 +198,7 @@ class Daemon:
         server = HttpServer(create_app(house))
         await server.start(listening)
         stack.push_async_callback(server.stop)
+        stack.callback(feed.close)
         self._run_beside(stack, books.run(), "books")
 
     async def _open_doors(

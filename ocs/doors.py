@@ -37,6 +37,7 @@ from ocs.registry import Registry
 from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
 from ocs.sy.door import SpendingLimitDoor
+from ocs.telling import Teller
 from sip_credit.server import SipServer
 
 
@@ -89,7 +90,7 @@ class Charging:
         except BaseException:
             await link.close()
             raise
-        engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics))
+        engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics, Teller(bus)))
         follower = Follower(archive, engine, wall_clock, metrics, position) if archive else None
         return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower)
 

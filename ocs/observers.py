@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 from balances.ledger import Entry, Unit
 from balances.money import MICRO
 from ocs.metrics import Metrics
+from ocs.telling import Teller
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class VaultObserver:
         self._lapsed = _Bound(metrics.reservations_lapsed.labels)
         self._credited = _Bound(metrics.credited_amount.labels)
         self._overrun = _Bound(metrics.overrun_amount.labels)
+        self.listeners: list[Callable[[Entry], None]] = []
+        """Told of every entry that is durable."""
 
     def script(self, name: str, seconds: float) -> None:
         self._scripts[name].observe(seconds)
@@ -79,6 +82,8 @@ class VaultObserver:
                 self._metrics.debited_amount.labels(line.asset, entry.door or HOUSE).inc(line.debited / MICRO)
             if line.overrun > 0:
                 self._overrun[line.asset].inc(line.overrun / MICRO)
+        for listener in self.listeners:
+            listener(entry)
 
 
 class _Door:
@@ -182,8 +187,9 @@ class SipDoor(_Door):
 class ChargingObserver:
     """The charging engine (``charging.observer``)."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, teller: Teller) -> None:
         self._metrics = metrics
+        self.handled = teller.handled
 
     def report_capped(self, door: str, session: str, unit: Unit, reported: int) -> None:
         self._metrics.protocol_errors.labels(door, "report-capped").inc()

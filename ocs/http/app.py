@@ -9,11 +9,11 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from balances.ledger import LedgerError, Unavailable
-from ocs.http import accounts, catalogues, health, movements, openapi, overview, page, pricing, sessions
+from ocs.http import accounts, catalogues, events, health, movements, openapi, overview, page, pricing, sessions
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
 from ocs.http.problems import (
@@ -35,6 +35,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *pricing.OPERATIONS,
     *catalogues.OPERATIONS,
     *overview.OPERATIONS,
+    *events.OPERATIONS,
     *health.OPERATIONS,
 )
 
@@ -105,6 +106,8 @@ async def _answer(house: House, gate: Gate, operation: Operation, request: Reque
         caller=caller,
     )
     reply = await operation.handler(house, call)
+    if isinstance(reply.body, StreamingResponse) and request.method == "HEAD":
+        return Response(headers=dict(reply.body.headers))
     if isinstance(reply.body, Response):
         return reply.body
     return Response(

@@ -31,6 +31,13 @@ class Token(Record, frozen=True, kw_only=True):
     digest: bytes
 
 
+class Caller(Record, frozen=True, kw_only=True):
+    """Who makes a call, and what that one may; no name where nobody is asked for one."""
+
+    name: str
+    role: Role | None
+
+
 class TokenFileError(OSError):
     """The token file cannot be used, as one that is not there; says the line and why."""
 
@@ -80,18 +87,18 @@ class Gate:
         self._open = settings.auth == "off"
         self._tokens = () if self._open else load_tokens(Path(settings.tokens))
 
-    def check(self, headers: Mapping[str, str], needed: Role | None) -> str:
-        """The caller's name; raises Problem. ``needed`` None: anybody may."""
+    def check(self, headers: Mapping[str, str], needed: Role | None) -> Caller:
+        """Who calls; raises Problem. ``needed`` None: anybody may."""
         self._check_origin(headers)
         if needed is None or self._open:
-            return ""
+            return Caller(name="", role=Role.ADMIN if self._open else None)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         found = self._find(token.strip()) if scheme.lower() == "bearer" else None
         if found is None:
             raise Problem(Kind.UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"})
         if found.role < needed:
             raise Problem(Kind.FORBIDDEN, f"This takes the role {needed.name.lower()}.")
-        return found.name
+        return Caller(name=found.name, role=found.role)
 
     def _find(self, token: str) -> Token | None:
         """Every line is compared, each in constant time, so that timing tells nothing."""

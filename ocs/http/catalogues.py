@@ -81,7 +81,7 @@ def _view(publication: Publication) -> PublicationView:
 async def publish(house: House, call: Call[CatalogueCreate, None]) -> Reply:
     files = {name: text.encode() for name, text in call.body.files.items()}
     try:
-        published, new = await _publisher(house).publish(files, call.caller, call.body.comment)
+        published, new = await _publisher(house).publish(files, call.caller.name, call.body.comment)
     except CatalogueError as error:
         faults = tuple(
             Fault(detail=str(problem), pointer="#/files/" + problem.source.file.replace("/", "~1"))
@@ -95,7 +95,7 @@ async def publish(house: House, call: Call[CatalogueCreate, None]) -> Reply:
 
 async def again(house: House, call: Call[PublicationCreate, None]) -> Reply:
     try:
-        published, new = await _publisher(house).again(call.path["version"], call.caller, call.body.comment)
+        published, new = await _publisher(house).again(call.path["version"], call.caller.name, call.body.comment)
     except NoSuchVersion as problem:
         raise Problem(Kind.NO_SUCH_CATALOGUE, str(problem)) from None
     except NotPublished as problem:

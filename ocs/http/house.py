@@ -11,10 +11,12 @@ from balances.ledger import Address, Ledger, Record, Session
 from charging.catalogue import Catalogue
 from charging.event import ChargingEvent
 from charging.explain import Explanation
-from ocs.http.auth import Role
+from ocs.http.auth import Caller, Role
 from ocs.http.books import Books
+from ocs.http.feed import Feed
 from ocs.http.models import PeerView
 from ocs.http.settings import HttpSettings
+from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
 from ocs.publishing.publisher import Publisher
 
@@ -61,6 +63,8 @@ class House:
     settings: HttpSettings
     metrics: Metrics
     books: Books
+    feed: Feed
+    low: LowBalances
     abort: Callable[[Session], Awaitable[None]]
     clock: Callable[[], int]
     credited: Callable[[Address], None] = tell_nobody
@@ -74,13 +78,13 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[B, Q]):
-    """One request, read and checked: path parameters, body, query, Idempotency-Key, the caller's name."""
+    """One request, read and checked: path parameters, body, query, Idempotency-Key, and who calls."""
 
     path: dict[str, str]
     body: B
     query: Q
     key: str
-    caller: str
+    caller: Caller
 
 
 class Reply(Record, frozen=True, kw_only=True):
@@ -110,5 +114,7 @@ class Operation:
     keyed: bool = False
     """Wants an Idempotency-Key."""
     returns: dict[int, Any] = field(default_factory=dict)
+    events: dict[str, Any] = field(default_factory=dict)
+    """Server-sent events by name, with the type of their data: the answer is a stream of them."""
     problems: tuple[int, ...] = ()
     """Statuses of its own problems, beside those every operation has."""

@@ -22,6 +22,9 @@ Quantity = Annotated[
 AccountId = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~@+:-]{0,127}$", description="Letters, digits and . _ ~ @ + : -")
 ]
+IdentityName = Annotated[
+    str, Meta(pattern="^(e164|imsi|sip|nai|private):", description="type:value", examples=["e164:491701234567"])
+]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=256)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code.")]
@@ -85,9 +88,7 @@ class BucketCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class AccountsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``identity`` as ``type:value`` finds its account; else a page in the order of ids, after the id ``after``."""
 
-    identity: Annotated[str, Meta(pattern="^(e164|imsi|sip|nai|private):", examples=["e164:491701234567"])] | None = (
-        None
-    )
+    identity: IdentityName | None = None
     after: str = ""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
@@ -104,6 +105,13 @@ class SessionsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     account: str | None = None
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class TraceQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom to follow: an account, or an identity as ``type:value``, even one that nobody has."""
+
+    account: str | None = None
+    identity: IdentityName | None = None
 
 
 class PriceService(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -362,6 +370,13 @@ class PriceView(Record, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
+class DurationView(Record, frozen=True, kw_only=True):
+    """How many took at most ``seconds``; null: all of them."""
+
+    seconds: float | None
+    count: int
+
+
 class DoorView(Record, frozen=True, kw_only=True):
     """One door's traffic since the start."""
 
@@ -373,6 +388,26 @@ class DoorView(Record, frozen=True, kw_only=True):
     """By result."""
     codes: dict[str, int]
     """By Result-Code or SIP status."""
+    faults: dict[str, int]
+    """Messages that broke a rule, and calls that went beyond their grant, by reason."""
+    durations: tuple[DurationView, ...]
+    """From receipt to answer."""
+
+
+class StoreView(Record, frozen=True, kw_only=True):
+    """The daemon's calls to the store since the start, those that failed by reason."""
+
+    errors: dict[str, int]
+    durations: tuple[DurationView, ...]
+
+
+class LowView(Record, frozen=True, kw_only=True):
+    """An account with little left."""
+
+    account: str
+    currency: str
+    available: Amount
+    reserved: Amount
 
 
 class BooksView(Record, frozen=True, kw_only=True):
@@ -390,10 +425,68 @@ class OverviewView(Record, frozen=True, kw_only=True):
     at: Moment
     version: str
     ready: bool
+    reasons: tuple[str, ...]
+    """Why it is not ready."""
     doors: dict[str, DoorView]
     books: BooksView | None
+    store: StoreView
     outbox_entries: int
+    journal_lag: float
+    reaper_lag: float
+    """Seconds."""
+    low: tuple[LowView, ...]
+    """The lowest of the accounts that run low."""
+    low_accounts: int
     peers: tuple[PeerView, ...]
+
+
+class HandledItemView(Record, frozen=True, kw_only=True):
+    """What one rating group or service of a request reported, asked for and got; why not, if it did not."""
+
+    key: str
+    unit: Unit
+    used: Quantity
+    wanted: bool
+    granted: Quantity
+    cost: Amount
+    settled: Amount
+    reason: str
+
+
+class HandledView(Record, frozen=True, kw_only=True):
+    """A charging request as it was answered; ``explanation`` says it in a sentence."""
+
+    at: Moment
+    door: str
+    phase: str
+    session: str
+    account: str
+    identities: tuple[str, ...]
+    service: str
+    result: str
+    reason: str
+    replayed: bool
+    refused: bool
+    currency: str
+    available: Amount
+    items: tuple[HandledItemView, ...]
+    untold: int
+    """How many before it were left out of the stream."""
+    explanation: str
+
+
+class FollowingView(Record, frozen=True, kw_only=True):
+    """Whom a trace follows; an identity may belong to no account."""
+
+    account: str | None
+    identities: tuple[str, ...]
+
+
+class CallerView(Record, frozen=True, kw_only=True):
+    """Who the token says one is."""
+
+    name: str
+    role: Literal["read", "operate", "admin"]
 
 
 class HealthView(Record, frozen=True, kw_only=True):

@@ -18,7 +18,8 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """Everything the API offers (OpenAPI 3.1)."""
     rows = tuple(operations)
-    types = {one for row in rows for one in (row.body, row.query, *row.returns.values()) if one not in (None, str)}
+    mentioned = [(row.body, row.query, *row.returns.values(), *row.events.values()) for row in rows]
+    types = {one for group in mentioned for one in group if one not in (None, str)}
     types.add(ProblemDetails)
     _, schemas = msgspec.json.schema_components(sorted(types, key=lambda one: one.__name__), ref_template=REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
@@ -70,6 +71,7 @@ def _operation(row: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [row.handler.__module__.rpartition(".")[2]],
         "parameters": parameters,
         "responses": {str(status): _answer(status, kind) for status, kind in row.returns.items()}
+        | ({"200": _stream(row.events)} if row.events else {})
         | {str(status): _problem(status) for status in _problems(row)},
     }
     if row.role is not None:
@@ -100,6 +102,15 @@ def _answer(status: int, kind: Any) -> dict[str, Any]:
         return {"description": HTTPStatus(status).phrase, "content": {"text/plain": {"schema": {"type": "string"}}}}
     schema = {"$ref": REFERENCE.format(name=kind.__name__)}
     return {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": schema}}}
+
+
+def _stream(events: dict[str, Any]) -> dict[str, Any]:
+    """Server-sent events (WHATWG HTML, section 9.2): each event's data is JSON of its type."""
+    kinds = ", ".join(f"`{name}` ({REFERENCE.format(name=kind.__name__)})" for name, kind in events.items())
+    return {
+        "description": f"A stream of events until the client leaves: {kinds}.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     NO_SUCH_CATALOGUE = "no-such-catalogue"
     WRONG_CATALOGUE = "wrong-catalogue"
     NOT_PUBLISHED = "not-published"
+    TOO_MANY_STREAMS = "too-many-streams"
     INTERNAL = "internal-error"
 
 
@@ -79,6 +80,7 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.NO_SUCH_CATALOGUE: (404, "The store does not keep this catalogue"),
     Kind.WRONG_CATALOGUE: (422, "The catalogue has mistakes"),
     Kind.NOT_PUBLISHED: (409, "Nothing was published"),
+    Kind.TOO_MANY_STREAMS: (503, "Too many follow events already"),
     Kind.INTERNAL: (500, "The server made a mistake"),
 }
 
@@ -191,3 +193,8 @@ def fault_in_query(error: msgspec.ValidationError) -> Fault:
 def invalid(pointer: str, detail: str) -> Problem:
     """One member of the body is wrong."""
     return Problem(Kind.INVALID_REQUEST, detail, errors=(Fault(detail=detail, pointer="#" + pointer),))
+
+
+def invalid_parameter(name: str, detail: str) -> Problem:
+    """One parameter of the query is wrong."""
+    return Problem(Kind.INVALID_REQUEST, detail, errors=(Fault(detail=detail, parameter=name),))

@@ -14,6 +14,7 @@ from ocs.http.models import (
     HoldingView,
     IdentityModel,
     LineView,
+    LowView,
     MoneyView,
     SessionView,
     SumView,
@@ -174,6 +175,15 @@ def _decimal(amount: int, size: int) -> str:
     """``amount / size`` with at most three decimals, rounded down, without a float."""
     whole, rest = divmod(amount, size)
     return f"{whole}.{rest * 1000 // size:03d}".rstrip("0").rstrip(".")
+
+
+def low_view(account: Account) -> LowView:
+    return LowView(
+        account=account.address.account,
+        currency=account.currency,
+        available=format_amount(account.available),
+        reserved=format_amount(account.money.reserved),
+    )
 
 
 def _sum_view(one: Sum) -> SumView:

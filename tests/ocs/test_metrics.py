@@ -10,6 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from balances.ledger import Entry, Line, Unit
 from ocs.metrics import Metrics, totals
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
+from ocs.telling import Teller
+from tests.air import Air
 
 PROMISED = {
     "ocs_catalogue_since_seconds": ("gauge", set()),
@@ -42,7 +44,7 @@ PROMISED = {
 def observe_everything(metrics: Metrics) -> None:
     """Have each observer tell of each thing once."""
     vault, diameter, sip = VaultObserver(metrics), DiameterDoor(metrics), SipDoor(metrics)
-    charging = ChargingObserver(metrics)
+    charging = ChargingObserver(metrics, Teller(Air()))
     vault.script("charge", 0.001)
     vault.error("timeout")
     vault.lapsed("sip")
@@ -143,6 +145,7 @@ def test_allowances_are_not_money_and_reversals_do_not_count_backwards() -> None
 WORKER = """
 from ocs.metrics import Metrics
 from ocs.observers import DiameterDoor
+from ocs.telling import Teller
 metrics = Metrics("1.2.3")
 door = DiameterDoor(metrics)
 for _ in range(3):

@@ -6,16 +6,22 @@ from typing import Any
 import httpx
 
 from balances.ledger import Ledger, Phase, Session
+from balances.money import parse_amount
 from charging.catalogue import load
 from charging.engine import Engine
 from charging.event import ChargingEvent, Identity, IdentityType, Outcome, RequestItem, Service, ServiceKind
 from charging.settings import ChargingSettings
 from ocs.http.app import create_app
 from ocs.http.books import Books
+from ocs.http.feed import Feed
 from ocs.http.house import House
 from ocs.http.models import PeerView
 from ocs.http.settings import HttpSettings
+from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
+from ocs.observers import ChargingObserver
+from ocs.telling import Teller
+from tests.air import Air
 
 NOON = 1_768_471_200_000
 ALICE = {
@@ -46,7 +52,11 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics("1.2.3")
-        self.engine = Engine(self.ledger, CATALOGUE, ChargingSettings())
+        self.air = Air()
+        observer = ChargingObserver(self.metrics, Teller(self.air))
+        self.engine = Engine(self.ledger, CATALOGUE, ChargingSettings(), observer)
+        self.feed = Feed(self.air)
+        self.low = LowBalances(self.ledger, parse_amount("1.00"))
         self.books = Books(self.ledger, self.metrics, lambda: self.now, 1.0)
         self.house = House(
             ledger=self.ledger,
@@ -54,6 +64,8 @@ class Desk:
             settings=self.settings,
             metrics=self.metrics,
             books=self.books,
+            feed=self.feed,
+            low=self.low,
             abort=self.abort,
             clock=lambda: self.now,
             peers=self.peers,

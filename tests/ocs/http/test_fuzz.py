@@ -61,7 +61,9 @@ def test_any_json_gets_a_described_answer(row: Operation, data: st.DataObject) -
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize("row", [row for row in OPERATIONS if row.method == "GET"], ids=lambda row: row.path)
+@pytest.mark.parametrize(
+    "row", [row for row in OPERATIONS if row.method == "GET" and not row.events], ids=lambda row: row.path
+)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=st.text(max_size=30), query=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3))
 def test_any_path_and_query_gets_an_answer(row: Operation, name: str, query: dict[str, str]) -> None:

@@ -48,6 +48,11 @@ async def test_the_overview_shows_traffic_books_and_peers(desk: Desk) -> None:
     desk.metrics.requests.labels("diameter", "update", "ok").inc(2)
     desk.metrics.requests.labels("diameter", "update", "refused").inc()
     desk.metrics.result_codes.labels("diameter", "4012").inc()
+    desk.metrics.protocol_errors.labels("diameter", "report-capped").inc()
+    desk.metrics.request_duration.labels("diameter", "initial").observe(0.003)
+    desk.metrics.request_duration.labels("diameter", "update").observe(0.03)
+    desk.metrics.store_errors.labels("timeout").inc(2)
+    await desk.low.round()
     desk.metrics.requests_in_flight.labels("diameter").set(4)
     desk.metrics.duplicates.labels("sip").inc(5)
     desk.metrics.outbox_entries.set(6)
@@ -55,6 +60,9 @@ async def test_the_overview_shows_traffic_books_and_peers(desk: Desk) -> None:
     overview = await desk.get("/v1/overview")
     assert overview["version"] == "1.2.3"
     assert overview["ready"] is True
+    durations = {one["seconds"]: one["count"] for one in overview["doors"]["diameter"].pop("durations")}
+    assert (durations[0.0025], durations[0.005], durations[0.05], durations[None]) == (0, 1, 2, 2)
+    assert overview["store"]["errors"] == {"timeout": 2}
     assert overview["doors"]["diameter"] == {
         "sessions": 1,
         "in_flight": 4,
@@ -62,6 +70,7 @@ async def test_the_overview_shows_traffic_books_and_peers(desk: Desk) -> None:
         "lapsed": 0,
         "requests": {"ok": 5, "refused": 1},
         "codes": {"4012": 1},
+        "faults": {"report-capped": 1},
     }
     assert overview["doors"]["sip"]["duplicates"] == 5
     assert overview["outbox_entries"] == 6
