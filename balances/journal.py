@@ -1,50 +1,56 @@
 """The journal: every ledger entry, from the store's outbox into durable files of JSON lines, each exactly once.
 
-The order is: read the outbox, write and sync the file, note the position in the store, trim. A crash in between is
-healed at the start: a torn last line is cut off, and what the last file holds beyond the noted position is known by
-its ids. One journal serves one store; it runs in one process.
+The order is: read the outbox, write and sync the file, note the position in the store, trim. The noted position is the
+truth, and the files are asked what they hold beyond it: after a crash in between, and where the store went back to an
+earlier state (a power cut, a failover). Any number of nodes may offer to keep the journal; one at a time does, shard by
+shard, for as long as it is heard of (``lua/take.lua``).
 """
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
+from balances.journal_files import Ahead, JournalFiles, Position, checksum, position, seal, to_text
 from balances.keys import Keys
 from balances.ledger import Entry, Record, Unavailable
 from balances.link import Link
 from balances.observer import Observer, Unobserved
-from balances.wire import read_entry
+from balances.scripts import script
+from balances.wire import read_entry, text
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
 """Entries read of one shard at a time."""
 
-Position = tuple[int, int]
-"""A stream id, which orders the entries of a shard."""
+LEASE = 5_000
+"""Milliseconds after which a node that is not heard of does not keep the journal any more."""
 
-_BEGINNING: Position = (0, 0)
+_PAUSE = 1.0
+"""Seconds after a failure for which another node may take over."""
+
+VERBS = ("take", "note")
 
 
-class _Place(Record, frozen=True, kw_only=True):
-    """As much of a line as is needed to know where it belongs."""
+class _Batch(Record, frozen=True, kw_only=True):
+    """What a shard's outbox holds beyond the noted position, or the first of it."""
 
-    id: str
     shard: int
+    noted: Position
+    entries: tuple[Entry, ...]
 
 
-def position_key(shard: int) -> bytes:
-    """String: the id of the shard's last entry that is in the journal."""
+def journal_key(shard: int) -> bytes:
+    """Hash: who keeps the shard's journal and until when, up to where it is written, and whom it was taken from."""
     return f"journal:{{s{shard}}}".encode()
 
 
 class Journal:
-    """Writes ``directory/journal-000001.jsonl`` and so on. ``keep``: journalled entries that stay in the store."""
+    """Writes ``directory/journal-000001.jsonl`` and so on. ``keep``: journalled entries that stay in the store.
+
+    ``file_size``: octets, ``file_age``: milliseconds after which a new file is begun.
+    """
 
     def __init__(
         self,
@@ -53,166 +59,134 @@ class Journal:
         directory: Path,
         *,
         file_size: int = 67_108_864,
+        file_age: int = 3_600_000,
         keep: int = 1_000_000,
+        lease: int = LEASE,
         observer: Observer | None = None,
     ) -> None:
         self.link = link
         self.keys = keys
         self.directory = directory
-        self.file_size = file_size
+        self.files = JournalFiles(directory, size=file_size, age=file_age)
         self.keep = -(-keep // len(keys))
+        self.lease = lease
         self.observer: Observer = observer or Unobserved()
-        self._positions: dict[int, Position] = {}
+        self.failing = ""
+        """Why nothing is journalled just now."""
+        self._take_script, self._note_script = map(script, VERBS)
+        self._node = ""
+        self._noted: dict[int, Position] = {}
+        self._ahead: Ahead = {}
 
     async def run(self, interval: float = 0.2) -> None:
         """Journal until cancelled. If store or disk fail, the entries wait in the outbox; nothing is skipped."""
         while True:
-            wrote = 0
+            wrote, pause = 0, interval
             try:
-                if not self._positions:
-                    await self.recover()
                 wrote = await self.round()
+                self._recovered()
             except Unavailable as problem:
                 log.debug("nothing journalled: %s", problem)
-                self._positions = {}
-            except Exception:
-                log.exception("journalling failed; trying again")
-                self._positions = {}  # what really is in the files is looked up there
-            await asyncio.sleep(0 if wrote >= BATCH else interval)
-
-    async def recover(self) -> None:
-        """Find out what is journalled already: what the store notes, and what the last file says beyond that."""
-        written = await asyncio.to_thread(self._recover_files)
-        noted = await asyncio.gather(*[self.link.call("GET", position_key(key.shard)) for key in self.keys])
-        for key, text in zip(self.keys, noted, strict=True):
-            store = _position(text.decode()) if text else _BEGINNING
-            self._positions[key.shard] = max(store, written.get(key.shard, _BEGINNING))
+            except Exception as problem:
+                pause = max(interval, _PAUSE)
+                self._failed(problem)
+                await self._offer()
+            await asyncio.sleep(0 if wrote >= BATCH else pause)
 
     async def round(self) -> int:
-        """Journal what the outbox has, up to BATCH entries of each shard; returns how many. ``recover`` comes first."""
-        batches = await asyncio.gather(
-            *[
-                self.link.call("XRANGE", key.outbox, f"({_text(self._positions[key.shard])}", "+", "COUNT", BATCH)
-                for key in self.keys
-            ]
-        )
-        entries: list[Entry] = []
-        for key, batch in zip(self.keys, batches, strict=True):
-            entries += [read_entry(key.shard, entry, fields[1]) for entry, fields in batch]
-        if entries:
-            oldest = min(entry.at for entry in entries)
-            self.observer.journal_lag(max(0.0, time.time() - oldest / 1000), len(entries))
-            await asyncio.to_thread(self._append, entries)
-            for entry in entries:
-                self._positions[entry.shard] = max(self._positions[entry.shard], _position(entry.id))
+        """Journal what the outbox has, up to BATCH entries of each shard we keep; returns how many. Raises Unavailable,
+        and OSError where the disk refuses.
+        """
+        if not self._node:
+            self._node = await asyncio.to_thread(self.files.node)
+        relieved: dict[int, Position] = {}
+        taken = await asyncio.gather(*[self._take(keys, relieved) for keys in self.keys])
+        batches = [batch for batch in taken if batch is not None]
+        await self._withdraw(relieved)
+        await self._look_into_files({batch.shard: batch.noted for batch in batches})
+        fresh: list[Entry] = []
+        lines: list[bytes] = []
+        for entry in (entry for batch in batches for entry in batch.entries):
+            line = seal(entry)
+            if self._ahead.get(entry.shard, {}).get(position(entry.id)) != checksum(line):
+                fresh.append(entry)
+                lines.append(line)
+        if fresh:
+            self.observer.journal_lag(max(0.0, time.time() - min(entry.at for entry in fresh) / 1000), len(fresh))
+            await asyncio.to_thread(self.files.append, fresh, lines)
+            for entry, line in zip(fresh, lines, strict=True):
+                self._ahead.setdefault(entry.shard, {})[position(entry.id)] = checksum(line) or 0
                 self.observer.journalled(entry)
-            await self._acknowledge({entry.shard for entry in entries})
-        if len(entries) < BATCH:
+        await asyncio.gather(*[self._note(batch) for batch in batches if batch.entries])
+        if len(fresh) < BATCH:
             self.observer.journal_lag(0.0, 0)
-        return len(entries)
+        return len(fresh)
 
-    async def _acknowledge(self, shards: set[int]) -> None:
-        """Note the positions, then trim what is journalled and not to be kept."""
-        await asyncio.gather(
-            *[self.link.call("SET", position_key(shard), _text(self._positions[shard])) for shard in shards]
-        )
-        await asyncio.gather(*[self._trim(key) for key in self.keys if key.shard in shards])
+    async def _take(self, keys: Keys, relieved: dict[int, Position]) -> _Batch | None:
+        """What is to be journalled of a shard; None if that is not ours to do, or if we were ``relieved``."""
+        names = [keys.outbox, journal_key(keys.shard)]
+        word, said, *rest = await self.link.script(self._take_script, names, [self._node, self.lease, BATCH])
+        if word == b"yours":
+            entries = [read_entry(keys.shard, entry, fields[1]) for entry, fields in rest[0]]
+            return _Batch(shard=keys.shard, noted=position(text(said)), entries=tuple(entries))
+        if word == b"relieved":
+            relieved[keys.shard] = position(text(said))
+        self._noted.pop(keys.shard, None)
+        return None
 
-    async def _trim(self, key: Keys) -> None:
-        excess = int(await self.link.call("XLEN", key.outbox)) - self.keep
+    async def _withdraw(self, relieved: dict[int, Position]) -> None:
+        """Cut off what we wrote of these shards beyond the position at which another node took over: it writes that."""
+        if relieved:
+            await asyncio.to_thread(self.files.withdraw, relieved)
+            field = f"relieved:{self._node}"
+            await asyncio.gather(*[self.link.call("HDEL", journal_key(shard), field) for shard in relieved])
+
+    async def _look_into_files(self, noted: dict[int, Position]) -> None:
+        """At the start, and whenever the store says something else than we noted there."""
+        if any(self._noted.get(shard) != place for shard, place in noted.items()):
+            self._ahead = await asyncio.to_thread(self.files.ahead, noted)
+            self._noted = dict(noted)
+
+    async def _note(self, batch: _Batch) -> None:
+        """Note how far the shard is journalled, then trim what need not be kept."""
+        last = position(batch.entries[-1].id)
+        key = journal_key(batch.shard)
+        args = [self._node, to_text(batch.noted), to_text(last)]
+        (word,) = await self.link.script(self._note_script, [key], args)
+        if word != b"done":
+            self._noted.pop(batch.shard, None)
+            return
+        self._noted[batch.shard] = last
+        ahead = self._ahead.get(batch.shard, {})
+        self._ahead[batch.shard] = {place: crc for place, crc in ahead.items() if place > last}
+        await self._trim(self.keys[batch.shard], last)
+
+    async def _trim(self, keys: Keys, journalled: Position) -> None:
+        excess = int(await self.link.call("XLEN", keys.outbox)) - self.keep
         if excess <= 0:
             return
-        journalled = _text(self._positions[key.shard])
-        oldest = await self.link.call("XRANGE", key.outbox, "-", journalled, "COUNT", min(excess, 2 * BATCH))
+        count = min(excess, 2 * BATCH)
+        oldest = await self.link.call("XRANGE", keys.outbox, "-", to_text(journalled), "COUNT", count)
         if oldest:
-            milliseconds, sequence = _position(oldest[-1][0].decode())
-            await self.link.call("XTRIM", key.outbox, "MINID", f"{milliseconds}-{sequence + 1}")
+            milliseconds, sequence = position(text(oldest[-1][0]))
+            await self.link.call("XTRIM", keys.outbox, "MINID", f"{milliseconds}-{sequence + 1}")
 
-    def _recover_files(self) -> dict[int, Position]:
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files = _files(self.directory)
-        if not files:
-            return {}
-        _cut_torn_line(files[-1])
-        decoder = msgspec.json.Decoder(_Place)
-        written: dict[int, Position] = {}
-        # One batch never spans two files, so what the store has not noted is in the last one that holds anything.
-        last = next((file for file in reversed(files) if file.stat().st_size), files[-1])
-        with last.open("rb") as lines:
-            for line in lines:
-                place = decoder.decode(line)
-                written[place.shard] = max(written.get(place.shard, _BEGINNING), _position(place.id))
-        return written
+    def _failed(self, problem: Exception) -> None:
+        """Told once, not in every round."""
+        if not self.failing:
+            known = isinstance(problem, OSError)
+            log.error("journalling fails, the entries wait: %s", problem, exc_info=None if known else problem)
+        self.failing = str(problem) or repr(problem)
+        self._noted.clear()  # what really is in the files is looked up there
 
-    def _append(self, entries: list[Entry]) -> None:
-        """Write and sync, in the file in use or, if that is full, in a new one."""
-        files = _files(self.directory)
-        path = files[-1] if files else self.directory / "journal-000001.jsonl"
-        if files and path.stat().st_size >= self.file_size:
-            path = self.directory / f"journal-{int(path.stem.rpartition('-')[2]) + 1:06d}.jsonl"
-        encode = msgspec.json.encode
-        data = b"".join(encode(entry) + b"\n" for entry in entries)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _recovered(self) -> None:
+        if self.failing:
+            log.warning("journalling goes on")
+            self.failing = ""
+
+    async def _offer(self) -> None:
+        """Let another node keep the journal, which may be able to write."""
         try:
-            start = os.fstat(descriptor).st_size
-            try:
-                _write(descriptor, data)
-                os.fsync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, start)  # half a batch would be written twice
-                raise
-        finally:
-            os.close(descriptor)
-        if start == 0:
-            _sync_directory(self.directory)
-
-
-def read_journal(directory: Path) -> Iterator[Entry]:
-    """All journalled entries, in the order of their writing; the entries of a shard come in the order of their ids.
-
-    A line still being written is left out. Raises msgspec.DecodeError for a damaged file.
-    """
-    decoder = msgspec.json.Decoder(Entry)
-    for path in _files(directory):
-        with path.open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    yield decoder.decode(line)
-
-
-def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob("journal-*.jsonl"))
-
-
-def _position(text: str) -> Position:
-    milliseconds, _, sequence = text.partition("-")
-    return int(milliseconds), int(sequence or 0)
-
-
-def _text(position: Position) -> str:
-    return f"{position[0]}-{position[1]}"
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _cut_torn_line(path: Path) -> None:
-    """A crash in the middle of a write leaves a line without its end; its entry is still in the outbox."""
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        log.warning("%s: cutting off a line of %d octets that was never finished", path, len(data) - whole)
-        with path.open("r+b") as file:
-            file.truncate(whole)
-            os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            await asyncio.gather(*[self.link.call("HSET", journal_key(key.shard), "lease", 0) for key in self.keys])
+        except Unavailable as problem:
+            log.debug("the journal is not offered: %s", problem)

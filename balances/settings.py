@@ -43,6 +43,9 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     journal_file_size: int = 67_108_864
     """Octets after which the journal begins a new file."""
 
+    journal_file_age: int = 3600
+    """Seconds after which the journal begins a new file; charge detail records are written of each finished one."""
+
     outbox_entries: int = 1_000_000
     """Journalled entries that stay in the store for reading, over all shards; older ones are only in the journal."""
 
@@ -57,5 +60,7 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ValueError(f"{name} must be above 0")
         if self.journal_file_size < 65_536:
             raise ValueError("journal_file_size is below 65536: every few entries would begin a new file")
+        if self.journal_file_age <= 0:
+            raise ValueError("journal_file_age must be above 0")
         if self.outbox_entries < 0:
             raise ValueError("outbox_entries must not be below 0")

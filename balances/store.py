@@ -7,12 +7,14 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from balances import books, wire
 from balances.audit import Findings, examine, total
+from balances.books import AccountBook, Purse, SessionBook
 from balances.keys import META, SHARDS, Keys, encode, identity_name, shard_of
 from balances.ledger import (
     Account,
@@ -47,7 +49,7 @@ from balances.money import LIMIT
 from balances.scripts import VERBS, script
 from balances.wire import bounded, pack, text
 
-FORMAT = 3
+FORMAT = 4
 """Version of how data lie in the store."""
 
 OPERATIONS_KEPT = 30 * DAY
@@ -66,6 +68,18 @@ _ERRORS: dict[bytes, type[LedgerError]] = {
     b"insufficient-funds": InsufficientFunds,
     b"out-of-range": OutOfRange,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ShardBooks:
+    """The books of a shard at one moment; ``due`` are the sessions the reaper knows, ``last`` the last entry's id."""
+
+    shard: int
+    accounts: list[AccountBook]
+    sessions: list[SessionBook]
+    house: dict[str, Purse]
+    due: set[str]
+    last: str
 
 
 class StoreRefused(Exception):
@@ -382,9 +396,13 @@ class StoreLedger:
         return total([await self._audit(keys) for keys in self.keys])
 
     async def _audit(self, keys: Keys) -> Findings:
+        return await asyncio.to_thread(_examine, await self.snapshot(keys))
+
+    async def snapshot(self, keys: Keys) -> ShardBooks:
+        """All books of a shard as they are at one moment."""
         prefixes = keys.account(""), keys.live(""), keys.session("")
-        books = await self._run("audit", [keys.accounts, keys.due, keys.house], *prefixes)
-        return await asyncio.to_thread(_examine, keys.shard, books)
+        names = [keys.accounts, keys.due, keys.house, keys.outbox]
+        return await asyncio.to_thread(_read_books, keys.shard, await self._run("audit", names, *prefixes))
 
     async def probe(self) -> None:
         charge = Charge(
@@ -422,19 +440,25 @@ def _receipt(address: Address, reply: list[Any]) -> Receipt:
     )
 
 
-def _examine(shard: int, books: list[list[bytes]]) -> Findings:
-    """Audit what the script read; the reaper must know every open session."""
-    accounts, sessions, house, due = books
-    found = examine(
-        [
+def _read_books(shard: int, books: list[Any]) -> ShardBooks:
+    accounts, sessions, house, due, last = books
+    return ShardBooks(
+        shard=shard,
+        accounts=[
             wire.read_account(Address(shard=shard, account=text(accounts[at])), accounts[at + 1])
             for at in range(0, len(accounts), 2)
         ],
-        [wire.read_session(shard, text(sessions[at]), sessions[at + 1]) for at in range(0, len(sessions), 2)],
-        wire.read_house(house),
+        sessions=[wire.read_session(shard, text(sessions[at]), sessions[at + 1]) for at in range(0, len(sessions), 2)],
+        house=wire.read_house(house),
+        due={text(name[2:]) for name in due if name.startswith(b"s:")},
+        last=text(last),
     )
-    waiting = {name[2:] for name in due if name.startswith(b"s:")}
-    live = set(sessions[::2])
-    found.sentences += [f"session {text(name)} is open, but would never lapse" for name in sorted(live - waiting)]
-    found.sentences += [f"session {text(name)} is due, but of no account" for name in sorted(waiting - live)]
+
+
+def _examine(books: ShardBooks) -> Findings:
+    """Audit what the script read; the reaper must know every open session."""
+    found = examine(books.accounts, books.sessions, books.house)
+    live = {session.id for session in books.sessions}
+    found.sentences += [f"session {name} is open, but would never lapse" for name in sorted(live - books.due)]
+    found.sentences += [f"session {name} is due, but of no account" for name in sorted(books.due - live)]
     return found

@@ -158,6 +158,7 @@ class Daemon:
                 charging.ledger.keys,
                 self.directory.path / "journal",
                 file_size=balances.journal_file_size,
+                file_age=balances.journal_file_age * 1000,
                 keep=balances.outbox_entries,
                 observer=observer,
             )

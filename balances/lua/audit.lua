@@ -2,10 +2,10 @@
 -- audit: the books of a shard as they are at one moment.
 -- uses:
 --
--- KEYS  1 ids of the accounts  2 due  3 house
+-- KEYS  1 ids of the accounts  2 due  3 house  4 outbox
 -- ARGV  key prefixes: 1 account  2 live  3 session
 -- Output  {flat list: account id, packed account; flat list: session id, packed session of all open sessions;
---         house as field, value; members of due}
+--         house as field, value; members of due; id of the outbox's last entry ever, or "0-0"}
 -- Errors  none of its own
 
 local accounts, sessions = {}, {}
@@ -19,4 +19,12 @@ for i = 1, #ids do
         sessions[#sessions + 1] = redis.call('GET', ARGV[3] .. live[j])
     end
 end
-return { accounts, sessions, redis.call('HGETALL', KEYS[3]), redis.call('ZRANGE', KEYS[2], 0, -1) }
+
+local last = '0-0'
+if redis.call('EXISTS', KEYS[4]) == 1 then
+    local about = redis.call('XINFO', 'STREAM', KEYS[4])
+    for i = 1, #about, 2 do
+        if about[i] == 'last-generated-id' then last = about[i + 1] end
+    end
+end
+return { accounts, sessions, redis.call('HGETALL', KEYS[3]), redis.call('ZRANGE', KEYS[2], 0, -1), last }

@@ -16,6 +16,7 @@ from charging.catalogue import CatalogueError, load
 from ocs import config as configuration
 from ocs import logs
 from ocs.cli.client import NOT_SO, Session, fail, json_option, show, table
+from ocs.cli.replays import replay_journal
 from ocs.config import Config, ConfigError
 from ocs.directory import Directory, DirectoryInUse
 
@@ -115,10 +116,25 @@ def _probe(settings: Config) -> None:
 
 
 @click.command()
+@click.option("--replay", is_flag=True, help="Make all books again from the journal, and compare them with the store.")
+@click.option(
+    "--journal",
+    "journals",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    help="With --replay: the journal's directory, of each node that kept it. Default: <directory>/journal.",
+)
+@_config
 @json_option
 @click.pass_obj
-def audit(session: Session, as_json: bool) -> None:
-    """Do the books close? Sums every account and compares with the house's mirror; exit 1 if they do not."""
+def audit(session: Session, replay: bool, journals: tuple[Path, ...], path: Path | None, as_json: bool) -> None:
+    """Do the books close? Sums every account and compares with the house's mirror; exit 1 if they do not.
+
+    --replay reads the journal's files and the store itself, beside the daemon and without it.
+    """
+    if replay:
+        replay_journal(_read(path), session.directory, journals, as_json)
+        return
     found = session.call("GET", "v1", "audit")
     show(found, as_json, _audit)
     if not found["balanced"]:

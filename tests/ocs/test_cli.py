@@ -91,6 +91,27 @@ def test_audit_of_books_that_do_not_balance_is_exit_1(ocs, house):
     ocs("audit")
 
 
+def test_audit_replay_compares_the_store_with_the_journal(ocs, house):
+    from redis import Redis
+
+    house.open_account("491702220009", "2.00")
+    assert "journal and store agree: yes" in ocs("audit", "--replay").stdout
+    told = json.loads(ocs("audit", "--replay", "--json").stdout)
+    assert told["balanced"] is True
+    assert told["entries"] >= told["accounts"] > 0
+    store = Redis(unix_socket_path=str(house.directory / "var" / "store" / "valkey.sock"))
+    key = next(key for key in store.scan_iter("house:*") if store.hget(key, "EUR:credited"))
+    store.hincrby(key, "EUR:credited", 1)
+    try:
+        assert "the store has" in ocs("audit", "--replay", code=1).stdout
+    finally:
+        store.hincrby(key, "EUR:credited", -1)
+
+
+def test_audit_replay_without_a_store_is_exit_3(ocs, tmp_path):
+    assert "valkey.sock" in ocs("--directory", str(tmp_path), "audit", "--replay", code=3).stderr
+
+
 def test_sessions_and_peers(ocs):
     assert json.loads(ocs("session", "list", "--json").stdout) == {"sessions": []}
     peers = json.loads(ocs("peer", "list", "--json").stdout)["peers"]

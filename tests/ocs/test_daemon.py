@@ -13,7 +13,7 @@ import time
 import httpx
 import pytest
 
-from balances.journal import read_journal
+from balances.journal_files import read_journal
 from tests.house import ROOT, House
 from tests.servers import valkey
 

@@ -453,7 +453,6 @@ async def test_changes_while_no_server_ran_are_told_at_the_start(store_url: str,
     # The last process wrote the journal to its end and was gone before it marked anything.
     await who.pay(-4 * EURO)
     journal = Journal(link, ledger.keys, tmp_path)
-    await journal.recover()
     assert await journal.round() == 1
     async with node.serve(), node.pcrf() as pcrf:
         assert told(await pcrf.asked(3)) == {"money-low": "low"}
