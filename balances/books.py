@@ -175,6 +175,8 @@ class KeyBook:
     money_units: int = 0
     cost: int = 0
     provisional: bool = False
+    short: bool = False
+    """When it last wanted units, credit was not enough, or was just enough: a top-up changes something for it."""
 
     @property
     def granted(self) -> int:
@@ -193,7 +195,13 @@ class KeyBook:
 
     def view(self) -> Holding:
         return Holding(
-            key=self.key, unit=self.unit, granted=self.granted, cost=self.cost, used=self.used, spent=self.spent
+            key=self.key,
+            unit=self.unit,
+            granted=self.granted,
+            cost=self.cost,
+            used=self.used,
+            spent=self.spent,
+            short=self.short,
         )
 
 
@@ -228,13 +236,34 @@ class SessionBook:
         provisional = sum(key.granted for key in self.keys.values() if key.provisional)
         return sum(key.used for key in self.keys.values()) + provisional - (self.refunded or 0)
 
-    def refund(self) -> None:
-        """Everything was given back, provisional debits too: those must not be reversed as well."""
-        self.spent, self.paid = 0, {}
+    def share(self, units: int) -> tuple[int, dict[str, int]] | None:
+        """What a refund of so many units is: money, and units of buckets; None if there is no such part.
+
+        Buckets paid first, so that money comes back first: its share of the units it paid for, rounded down. What
+        rounding left over comes back with the last unit.
+        """
+        refundable = self.refundable()
+        if units == refundable:
+            return self.spent, dict(self.paid)
+        if not 0 < units < refundable or len(self.keys) != 1 or any(key.provisional for key in self.keys.values()):
+            return None
+        bought = refundable - sum(self.paid.values())
+        left, parts = units - min(units, bought), {}
+        for bucket, paid in reversed(self.paid.items()):
+            parts[bucket] = min(left, paid)
+            left -= parts[bucket]
+        return self.spent * min(units, bought) // bought if bought else 0, parts
+
+    def give_back(self, units: int, amount: int, parts: dict[str, int]) -> None:
+        """Take note of a share that was given back. After the last, provisional debits must not be reversed as well."""
+        last = units == self.refundable()
+        self.spent -= amount
+        self.paid = {bucket: paid - parts[bucket] for bucket, paid in self.paid.items() if paid > parts[bucket]}
         for key in self.keys.values():
-            key.spent = 0
-            key.forget()
-        self.refunded = sum(key.used for key in self.keys.values())
+            key.spent = 0 if last else key.spent - amount
+            if last:
+                key.forget()
+        self.refunded = sum(key.used for key in self.keys.values()) if last else (self.refunded or 0) + units
 
     def view(self) -> Session:
         return Session(
@@ -338,6 +367,7 @@ def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     bought = reach(quote.price, base, left, max(0, account.available))
     granted = use.wanted - left + bought
     if granted < least:
+        key.short = True
         return Grant(key=use.key, refused=INSUFFICIENT, terms=quote.terms)
     due = cost(quote.price, base + bought) - cost(quote.price, base)
     for bucket, taken in parts:
@@ -346,8 +376,8 @@ def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     account.money.reserved += due
     key.money_units += bought
     key.cost += due
-    final = granted < use.wanted or not affordable(account, key, least, now)
-    return Grant(key=use.key, granted=granted, cost=due, final=final, terms=quote.terms)
+    key.short = granted < use.wanted or not affordable(account, key, least, now)
+    return Grant(key=use.key, granted=granted, cost=due, final=key.short, terms=quote.terms)
 
 
 def affordable(account: AccountBook, key: KeyBook, units: int, now: int) -> bool:

@@ -351,7 +351,7 @@ class Charged(Record, frozen=True, kw_only=True):
 
 
 class Refund(Record, frozen=True, kw_only=True):
-    """Give back what earlier EVENTs (or a whole session) debited: to the same buckets, once.
+    """Give back what earlier EVENTs (or a whole session) debited, or a part of it: to the same buckets, once.
 
     ``session`` and ``operation`` are the refund's own; ``target`` is the session that was charged.
     """
@@ -365,14 +365,15 @@ class Refund(Record, frozen=True, kw_only=True):
     now: int
     sequence: int | None = None
     units: int | None = None
-    """All units that are to be given back; None: whatever was debited. Anything but all of them is refused."""
+    """Units that are to be given back, not more than were debited; None: all of them. A part is given back of a target
+    with one key, and money before buckets: a bucket pays first. Its money is the part's share of what money paid."""
 
 
 class Refunded(Record, frozen=True, kw_only=True):
     """``amount`` of money and ``units`` given back.
 
-    0 and ``found`` False if the target is unknown or spent, of another account or door, or did not debit just the units
-    that are asked for.
+    0 and ``found`` False if the target is unknown or open, of another account or door, or has not that many units to
+    give back.
     """
 
     found: bool
@@ -398,6 +399,8 @@ class Holding(Record, frozen=True, kw_only=True):
     cost: int
     used: int
     spent: int
+    short: bool = False
+    """When it last wanted units, credit was not enough, or was just enough: a top-up changes something for it."""
 
 
 class Session(Record, frozen=True, kw_only=True):

@@ -345,16 +345,18 @@ class MemoryLedger:
         if not (target.spent or target.paid):
             given_back = target.refunded is not None
             return Refunded(found=given_back, again=given_back)
-        refundable = target.refundable()
-        if refund.units not in (None, refundable):
+        units = target.refundable() if refund.units is None else refund.units
+        share = target.share(units)
+        if share is None:
             return Refunded(found=False)
+        amount, parts = share
         account = self._book(refund.address)
         before = account.purses()
-        account.money.credited += target.spent
-        for name, units in target.paid.items():
+        account.money.credited += amount
+        for name, part in parts.items():
             bucket = account.bucket(name)
             if bucket:  # one that expired since cannot be used any more
-                bucket.purse.credited += units
+                bucket.purse.credited += part
         if not account.countable():
             return Refunded(found=False)
         lines = books.lines(account, before)
@@ -363,9 +365,8 @@ class MemoryLedger:
                 account, lines, at=refund.now, operation=refund.operation, cause="refund", door=refund.door,
                 session=refund.session, reference=refund.target,
             )  # fmt: skip
-        answer = Refunded(found=True, amount=target.spent, units=refundable)
-        target.refund()
-        return answer
+        target.give_back(units, amount, parts)
+        return Refunded(found=True, amount=amount, units=units)
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
         lapsed: list[Lapsed] = []

@@ -236,7 +236,7 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
     )
     paid = fields[10]
     session.paid = {text(bucket): units for bucket, units in zip(paid[::2], paid[1::2], strict=True)}
-    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts in fields[19:]:
+    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts, *short in fields[19:]:
         session.keys[text(key)] = KeyBook(
             key=text(key),
             unit=Unit(text(unit)),
@@ -248,6 +248,7 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
             money_units=money_units,
             cost=cost,
             provisional=provisional,
+            short=short == [True],
         )
     return session
 

@@ -23,6 +23,7 @@ from balances.watches import Watches
 from charging.catalogue import CatalogueError
 from ocs.abort import aborter, by_door
 from ocs.config import Config
+from ocs.credit_control.manner import Manners
 from ocs.directory import Directory
 from ocs.dispatch import Dispatch
 from ocs.doors import Charging, Doors, reload_on_hangup, wall_clock
@@ -176,7 +177,15 @@ class Daemon:
         books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
         diameter = self.config.diameter
         dispatch = Dispatch(charging.bus, charging.link, diameter.own_request_timeout)
-        clients = Reauthoriser(charging.ledger, dispatch.ask, diameter, DiameterDoor(self.metrics), wall_clock)
+        manners = Manners(self.config.credit_control)
+        clients = Reauthoriser(
+            charging.ledger,
+            dispatch.ask,
+            diameter,
+            DiameterDoor(self.metrics),
+            wall_clock,
+            lambda host: manners.of(host).profile,
+        )
         stack.push_async_callback(clients.close)
         feed = Feed(charging.bus)
         house = House(
@@ -190,6 +199,7 @@ class Daemon:
             abort=by_door({DIAMETER: clients.abort}, aborter(charging.ledger, wall_clock)),
             clock=wall_clock,
             credited=clients.credited,
+            changed=clients.changed,
             barred=clients.barred,
             peers=self._peers,
             readiness=self._readiness,

@@ -8,7 +8,7 @@ asks when its Validity-Time is over, and a session nobody ends lapses at its dea
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, Protocol
 
 from balances.ledger import (
@@ -21,7 +21,8 @@ from balances.ledger import (
 )
 from ocs.abort import curtail
 from ocs.connection import PeerUnreachable
-from ocs.credit_control.request import Client, read_context
+from ocs.credit_control.request import Client, name_of, read_context
+from ocs.credit_control.settings import Profile
 from ocs.diameter import avps
 from ocs.diameter.answer import Identity
 from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, Command, ReAuthRequestType, ResultCode
@@ -103,9 +104,24 @@ def request_parts(identity: Identity, client: Client, *more: bytes) -> tuple[byt
     return tuple(parts)
 
 
-def re_auth(identity: Identity, client: Client) -> tuple[bytes, ...]:
-    """An RAR without Rating-Group: of all the session's services, which is what every gateway understands."""
-    return request_parts(identity, client, avps.RE_AUTH_REQUEST_TYPE.encode(ReAuthRequestType.AUTHORIZE_ONLY))
+def re_auth(identity: Identity, client: Client, key: str | None = None) -> tuple[bytes, ...]:
+    """An RAR of one of the session's services; without ``key`` of all of them."""
+    parts = request_parts(identity, client, avps.RE_AUTH_REQUEST_TYPE.encode(ReAuthRequestType.AUTHORIZE_ONLY))
+    return parts if key is None else (*parts, *name_of(key))
+
+
+class Scope(IntEnum):
+    """Which services of the account's sessions are to ask anew."""
+
+    SHORT = 1
+    """Those for which credit had not been enough: more money changes nothing for the others."""
+    ALL = 2
+
+
+def concerned(session: Session, scope: Scope) -> str | None:
+    """The only service that needs it; None: more than one do, or it cannot be told."""
+    short = [held.key for held in session.holdings if held.short]
+    return short[0] if scope is Scope.SHORT and len(short) == 1 else None
 
 
 class Ask(Protocol):
@@ -121,10 +137,16 @@ class Observer(Protocol):
 
 
 class Reauthoriser:
-    """Runs in the process that has the HTTP API. ``clock``: milliseconds since 1970."""
+    """Runs in the process that has the HTTP API. ``clock``: milliseconds since 1970; ``profile``: of a client."""
 
     def __init__(
-        self, ledger: Ledger, ask: Ask, settings: DiameterSettings, observer: Observer, clock: Callable[[], int]
+        self,
+        ledger: Ledger,
+        ask: Ask,
+        settings: DiameterSettings,
+        observer: Observer,
+        clock: Callable[[], int],
+        profile: Callable[[str], Profile],
     ) -> None:
         self._ledger = ledger
         self._ask = ask
@@ -132,7 +154,8 @@ class Reauthoriser:
         self._identity = Identity.of(settings.origin_host, settings.origin_realm)
         self._observer = observer
         self._clock = clock
-        self._accounts: dict[Address, bool] = {}  # served lately; True: to be served again
+        self._profile = profile
+        self._accounts: dict[Address, Scope | None] = {}  # served lately; with a scope: to be served again
         self._asked: set[str] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -150,12 +173,19 @@ class Reauthoriser:
     # ---- Re-Auth-Request
 
     def credited(self, address: Address) -> None:
-        """The account can pay more than before, or on other terms: its clients are to ask anew."""
+        """The account can pay more than before: clients that were short of credit are to ask anew."""
+        self._tell(address, Scope.SHORT)
+
+    def changed(self, address: Address) -> None:
+        """The account pays otherwise than before, on other terms or from another bucket: clients are to ask anew."""
+        self._tell(address, Scope.ALL)
+
+    def _tell(self, address: Address, scope: Scope) -> None:
         if not self._settings.reauthorise:
             return
         served = address in self._accounts
         if served or len(self._accounts) < MOST_ACCOUNTS:
-            self._accounts[address] = True
+            self._accounts[address] = max(scope, self._accounts.get(address) or scope)
         if not served and address in self._accounts:
             self._start(self._serve(address))
 
@@ -163,10 +193,10 @@ class Reauthoriser:
         """One round for all that changes in a moment, and rounds not too close to each other."""
         try:
             await asyncio.sleep(COLLECT)
-            while self._accounts[address]:
-                self._accounts[address] = False
+            while (scope := self._accounts[address]) is not None:
+                self._accounts[address] = None
                 for session in await self._sessions(address):
-                    self._start(self._reauthorise(session))
+                    self._start(self._reauthorise(session, scope))
                 await asyncio.sleep(self._settings.reauthorise_interval)
         finally:
             del self._accounts[address]
@@ -175,13 +205,14 @@ class Reauthoriser:
         sessions = await self._ledger.sessions(address, MOST_SESSIONS)
         return [session for session in sessions if session.door == DIAMETER]
 
-    async def _reauthorise(self, session: Session) -> None:
+    async def _reauthorise(self, session: Session, scope: Scope) -> None:
         client = read_context(session.context)
         if client is None or session.id in self._asked:
             return
         self._asked.add(session.id)
+        key = concerned(session, scope) if self._profile(client.host).reauthorise_by_key else None
         try:
-            verdict = await self._insist(client, Command.RE_AUTH, re_auth(self._identity, client))
+            verdict = await self._insist(client, Command.RE_AUTH, re_auth(self._identity, client, key))
         finally:
             self._asked.discard(session.id)
         if verdict is Verdicts.GONE:

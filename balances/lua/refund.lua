@@ -1,5 +1,5 @@
 #!lua
--- refund: gives back what a session that has ended debited, to the same buckets, once.
+-- refund: gives back what a session that has ended debited, or a part of it, to the same buckets, once.
 -- uses: numbers price account outbox session holdings
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 the refund's own session  6 the target (may be the same)
@@ -26,6 +26,44 @@ local same = SESSION == TARGET
 local target = same and own or read_session(KEYS[6])
 local old = copy(a)
 
+-- a * b / c, rounded down, for b <= c: digit by digit, since a * b may be beyond what a double counts.
+local function portion(a, b, c)
+    local whole, rest, power = 0, 0, 1
+    while power * 2 <= b do power = power * 2 end
+    local function add(more) -- the remainder grows, but never beyond c
+        if more >= c - rest then
+            whole, rest = whole + 1, more - (c - rest)
+        else
+            rest = rest + more
+        end
+    end
+    local each, part = div(a, c), fmod(a, c)
+    while power >= 1 do
+        whole = whole * 2
+        add(rest)
+        if b >= power then
+            b = b - power
+            whole = whole + each
+            add(part)
+        end
+        power = power / 2
+    end
+    return whole
+end
+
+-- What a refund of a part of the units is: money, which paid last, and units of buckets; see books.py.
+local function share(spent, paid, units, refundable)
+    local bought = refundable
+    for i = 2, #paid, 2 do bought = bought - paid[i] end
+    local left, parts = units - min(units, bought), {}
+    for i = #paid, 2, -2 do
+        local taken = min(left, paid[i])
+        parts[i - 1], parts[i] = paid[i - 1], taken
+        left = left - taken
+    end
+    return bought > 0 and portion(spent, min(units, bought), bought) or 0, parts
+end
+
 local function give_back()
     if not target or not same_owner(target, ACCOUNT, DOOR) or target[STATE] == 'open' then
         return { 'refunded', false, 0, false, 0 }
@@ -38,20 +76,37 @@ local function give_back()
         used = used + target[i][USED]
         if target[i][PROVISIONAL] then provisional = provisional + units_held(target[i]) end
     end
-    local units = used + provisional - (target[REFUNDED] or 0)
-    if UNITS and UNITS ~= units then return { 'refunded', false, 0, false, 0 } end
+    local refundable = used + provisional - (target[REFUNDED] or 0)
+    local units = UNITS or refundable
+    local last = units == refundable
+    local parts = paid
+    if not last then
+        if units <= 0 or units > refundable or #target ~= FIRST_KEY or target[FIRST_KEY][PROVISIONAL] then
+            return { 'refunded', false, 0, false, 0 }
+        end
+        amount, parts = share(amount, paid, units, refundable)
+    end
     local after = copy(a)
     after[CREDITED] = after[CREDITED] + amount
-    for i = 1, #paid, 2 do
-        local b = find_bucket(after, paid[i]) -- one that expired since cannot be used any more
-        if b then after[b + B_CREDITED] = after[b + B_CREDITED] + paid[i + 1] end
+    for i = 1, #parts, 2 do
+        local b = find_bucket(after, parts[i]) -- one that expired since cannot be used any more
+        if b then after[b + B_CREDITED] = after[b + B_CREDITED] + parts[i + 1] end
     end
     if not pcall(check_range, after) then return { 'refunded', false, 0, false, 0 } end
     a = after
-    target[SPENT], target[PAID], target[REFUNDED] = 0, {}, used
+    local kept = {}
+    for i = 1, #paid, 2 do
+        if paid[i + 1] > parts[i + 1] then
+            kept[#kept + 1] = paid[i]
+            kept[#kept + 1] = paid[i + 1] - parts[i + 1]
+        end
+    end
+    target[SPENT], target[PAID] = target[SPENT] - amount, kept
+    target[REFUNDED] = last and used or (target[REFUNDED] or 0) + units
     for i = FIRST_KEY, #target do
-        target[i][K_SPENT] = 0
-        forget(target[i]) -- a provisional debit is given back with the rest and must not be reversed as well
+        target[i][K_SPENT] = last and 0 or target[i][K_SPENT] - amount
+        -- A provisional debit is given back with the rest and must not be reversed as well.
+        if last then forget(target[i]) end
     end
     return { 'refunded', true, amount, false, units }
 end

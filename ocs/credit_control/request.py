@@ -242,7 +242,7 @@ def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -
     reported = _sum(used)
     unit = next((unit for unit in UNITS_BY_KIND[kind] if unit in (wanted or reported)), None)
     return RequestItem(
-        key=".".join(map(str, (rating_group if rating_group is not None else "-", *service_ids))),
+        key=_key(rating_group, service_ids),
         rating_group=rating_group,
         service_id=service_ids[0] if service_ids else None,
         unit=unit,
@@ -250,6 +250,18 @@ def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -
         wanted=None if wanted is None else wanted.get(unit, 0) if unit else 0,
         reported=tuple(reported.items()),
     )
+
+
+def _key(rating_group: int | None, service_ids: list[int]) -> str:
+    """Service-Identifiers and Rating-Group together name a service (RFC 8506 section 8.16)."""
+    return ".".join(map(str, ("-" if rating_group is None else rating_group, *service_ids)))
+
+
+def name_of(key: str) -> tuple[bytes, ...]:
+    """How a Re-Auth-Request names a service: Service-Identifier, if it is one, and Rating-Group (section 5.5)."""
+    rating_group, *service_ids = key.split(".")
+    parts = [avps.SERVICE_IDENTIFIER.encode(int(service_ids[0]))] if len(service_ids) == 1 else []
+    return (*parts, *(() if rating_group == "-" else (avps.RATING_GROUP.encode(int(rating_group)),)))
 
 
 def _sum(parts: Iterable[dict[Unit, int]]) -> dict[Unit, int]:

@@ -28,6 +28,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     qos_final_units: bool = False
     """Send QoS-Final-Unit-Indication beside Final-Unit-Indication (RFC 8506 section 8.68)."""
 
+    reauthorise_by_key: bool = True
+    """Name the service in a Re-Auth-Request where only one of a session needs it; else ask for all of them."""
+
     def __post_init__(self) -> None:
         if self.longest_validity < 0:
             raise ValueError("longest_validity must not be below 0")

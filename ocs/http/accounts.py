@@ -131,7 +131,9 @@ async def change(house: House, call: Call[AccountPatch, None]) -> Reply:
     )
     if terms.status in (Status.SUSPENDED, Status.CLOSED):
         house.barred(address)
-    elif (terms.plan, terms.status, terms.credit_limit) != (UNSET, UNSET, UNSET):
+    elif (terms.plan, terms.status) != (UNSET, UNSET):
+        house.changed(address)
+    elif terms.credit_limit is not UNSET:
         house.credited(address)
     return Reply(body=await _view(house, account))
 

@@ -53,9 +53,9 @@ class House:
     """Everything an operation may use; the daemon fills it in.
 
     ``abort`` ends an open session and tells its peer, if it has one. ``credited`` is told of accounts that can pay more
-    or on other terms than before, ``barred`` of those that may use nothing more. ``readiness`` gives the reasons why no
-    traffic should come (still starting, draining); the store and the catalogue are asked here. ``clock``: milliseconds
-    since 1970.
+    than before, ``changed`` of those that pay otherwise, ``barred`` of those that may use nothing more. ``readiness``
+    gives the reasons why no traffic should come (still starting, draining); the store and the catalogue are asked here.
+    ``clock``: milliseconds since 1970.
     """
 
     ledger: Ledger
@@ -68,6 +68,7 @@ class House:
     abort: Callable[[Session], Awaitable[None]]
     clock: Callable[[], int]
     credited: Callable[[Address], None] = tell_nobody
+    changed: Callable[[Address], None] = tell_nobody
     barred: Callable[[Address], None] = tell_nobody
     peers: Callable[[], Awaitable[Sequence[PeerView]]] = no_peers
     readiness: Callable[[], Sequence[str]] = always_ready

@@ -96,7 +96,7 @@ async def give(house: House, call: Call[BucketCreate, None]) -> Reply:
     )
     receipt = await house.ledger.give(gift)
     if not receipt.repeated:
-        house.credited(gift.address)
+        house.changed(gift.address)
     bucket = next(bucket for bucket in receipt.account.buckets if bucket.id == receipt.bucket)
     return Reply(
         status=200 if receipt.repeated else 201,

@@ -67,6 +67,11 @@ def opening(account: Account, session: str, wanted: int) -> Charge:
     )
 
 
+def updating(account: Account, session: str, operation: str, used: int, wanted: int) -> Charge:
+    use = Use(key="k", unit=Unit.OCTETS, used=used, wanted=wanted, quote=DATA)
+    return msgspec.structs.replace(opening(account, session, 0), phase=Phase.UPDATE, operation=operation, uses=(use,))
+
+
 async def test_an_account_is_found_by_id_and_identity(ledger: Ledger) -> None:
     account = await opened(ledger, "ann", "491", "492")
     assert await ledger.address("ann") == await ledger.find(e164("492")) == account.address
@@ -225,6 +230,25 @@ async def test_sessions_are_listed_located_and_read(ledger: Ledger) -> None:
     assert (session.door, session.context, session.deadline, session.opened_at) == ("test", b"s2", 198, 10)
     held = session.holdings[0]
     assert (held.key, held.granted, held.cost, held.used, held.spent) == ("k", 10, 10, 0, 0)
+
+
+async def test_a_key_that_credit_was_short_for_is_known_until_it_gets_all_it_wants(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    await ledger.move(top_up(ann, "t", 15))
+
+    async def short() -> bool:
+        session = await ledger.session(ann.address, "s")
+        assert session is not None
+        return session.holdings[0].short
+
+    await ledger.charge(opening(ann, "s", 5))
+    assert not await short()
+    for operation, used, wanted, expected in (("1", 0, 15, True), ("2", 15, 0, True), ("3", 0, 5, True)):
+        await ledger.charge(updating(ann, "s", operation, used, wanted))
+        assert await short() is expected
+    await ledger.move(top_up(ann, "u", 100))
+    await ledger.charge(updating(ann, "s", "4", 0, 5))
+    assert not await short()
 
 
 async def test_parallel_openings_never_reserve_more_than_there_is(ledger: Ledger) -> None:

@@ -110,14 +110,17 @@ async def test_message_is_debited_and_given_back_once(desk: Desk) -> None:
     assert nameless.result is Result.NOTHING_TO_REFUND
 
 
-async def test_a_refund_of_fewer_messages_than_were_debited_pays_nothing(desk: Desk) -> None:
+@pytest.mark.rfc("8506", "6.3")
+async def test_messages_are_given_back_one_by_one_and_never_more_than_were_debited(desk: Desk) -> None:
     alice = await desk.open(balance="1.00")
     await desk.ask(Action.DEBIT, wants("m", 300, wanted=3), service=SMS, session="m1")
     part = await desk.ask(Action.REFUND, wants("m", 300, wanted=1), service=SMS, session="r1", refund_of="m1")
-    assert (part.result, part.spent) == (Result.NOTHING_TO_REFUND, 0)
-    assert await desk.money(alice) == (730_000, 0)
+    assert (part.result, part.spent, part.items[0].granted) == (Result.OK, 90_000, 1)
+    assert await desk.money(alice) == (820_000, 0)
+    much = await desk.ask(Action.REFUND, wants("m", 300, wanted=3), service=SMS, session="r1b", refund_of="m1")
+    assert (much.result, much.spent) == (Result.NOTHING_TO_REFUND, 0)
     whole = await desk.ask(Action.REFUND, wants("m", 300), service=SMS, session="r2", refund_of="m1")
-    assert (whole.result, whole.spent, whole.items[0].granted) == (Result.OK, 270_000, 3)
+    assert (whole.result, whole.spent, whole.items[0].granted) == (Result.OK, 180_000, 2)
     again = await desk.ask(Action.REFUND, wants("m", 300, wanted=3), service=SMS, session="r3", refund_of="m1")
     assert (again.result, again.spent, again.items[0].granted) == (Result.OK, 0, 0)
     assert await desk.money(alice) == (1_000_000, 0)

@@ -119,6 +119,32 @@ async def test_a_top_up_reaches_a_redirected_session_once_and_lifts_the_redirect
     await gateway.ask(of(PEERS[peer], session, CLOSE, 2, who, service(10, used=[octets(MB)])))
 
 
+@pytest.mark.rfc("8506", "5.5")
+async def test_of_two_services_the_one_without_credit_is_asked_after_a_top_up_and_both_after_a_bundle(
+    house: House, gateways: list[Gateway], subscriber_with: Make
+) -> None:
+    number, account = subscriber_with("0.10")
+    who, gateway, session = subscriber(number), gateways[0], f"two;{number}"
+    both = service(20, wanted=(), used=None), service(10, wanted=())
+    opened = services(await gateway.ask(of(PEERS[0], session, OPEN, 0, who, service(99, wanted=()), *both)))
+    assert [granted(opened[group]) for group in (99, 20, 10)] == [5 * MB, MB, None]
+    await top_up(house, account, "5.00")  # group 20 has its last units, group 10 nothing: both are short
+    rar = await gateway.asked()
+    assert (rar.get(avps.RATING_GROUP), rar.get(avps.SERVICE_IDENTIFIER)) == (None, None)
+    gateway.reply(rar, 2002)
+    again = await gateway.ask(of(PEERS[0], session, UPDATE, 1, who, service(20, wanted=(), used=[octets(MB)])))
+    assert granted(services(again)[20]) == 5 * MB
+    await top_up(house, account, "1.00")
+    rar = await gateway.asked()  # group 10 alone is left
+    assert rar.get(avps.RATING_GROUP) == 10
+    gateway.reply(rar, 2002)
+    await gateway.ask(of(PEERS[0], session, UPDATE, 2, who, service(10, wanted=())))
+    await asyncio.to_thread(house.post, f"/v1/accounts/{account}/buckets", {"offer": "data-1gb"})
+    rar = await gateway.asked()
+    assert rar.get(avps.RATING_GROUP) is None
+    gateway.reply(rar, 2002)
+
+
 async def test_a_burst_of_top_ups_is_one_request(house: House, gateways: list[Gateway], subscriber_with: Make) -> None:
     number, account = subscriber_with("0")
     gateway, session = gateways[0], f"burst;{number}"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from balances.ledger import Address, Holding, Session, SessionState, Unit
 from ocs.credit_control.request import Client, read_context
 from ocs.diameter import avps
 from ocs.diameter.answer import Identity
@@ -9,7 +10,7 @@ from ocs.diameter.codec import encode_message
 from ocs.diameter.codes import Command
 from ocs.diameter.message import Message
 from ocs.diameter.validate import check_request
-from ocs.reauthorisation import Verdicts, judge, label, re_auth, request_parts, result_of
+from ocs.reauthorisation import Scope, Verdicts, concerned, judge, label, re_auth, request_parts, result_of
 
 OURS = Identity.of("ocs.example.net", "example.net")
 CLIENT = Client(host="gw.example.net", realm="example.net", service_context="32251@3gpp.org", session="gw;1;1")
@@ -27,6 +28,39 @@ def test_request_of_a_session_and_of_a_sub_session():
     part = Client(host="h", realm="r", service_context="c", session="gw;1;1", sub_session=7)
     found = message(Command.RE_AUTH, re_auth(OURS, part))
     assert (found.get(avps.SESSION_ID), found.get(avps.CC_SUB_SESSION_ID)) == ("gw;1;1", 7)
+
+
+@pytest.mark.rfc("8506", "5.5")
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [("10", (None, 10)), ("100.1000", (1000, 100)), ("-.7", (7, None)), ("-", (None, None)), ("10.1.2", (None, 10))],
+)
+def test_request_of_one_service_names_it_as_the_client_does(key: str, named: tuple[int | None, int | None]):
+    rar = message(Command.RE_AUTH, re_auth(OURS, CLIENT, key))
+    check_request(rar)
+    assert (rar.get(avps.SERVICE_IDENTIFIER), rar.get(avps.RATING_GROUP)) == named
+
+
+def holding(key: str, short: bool) -> Holding:
+    return Holding(key=key, unit=Unit.OCTETS, granted=0, cost=0, used=0, spent=0, short=short)
+
+
+@pytest.mark.parametrize(
+    ("short", "scope", "key"),
+    [
+        ({"10"}, Scope.SHORT, "10"),
+        ({"10"}, Scope.ALL, None),
+        ({"10", "20"}, Scope.SHORT, None),
+        (set(), Scope.SHORT, None),
+    ],
+)
+def test_one_service_is_meant_where_only_one_was_short_of_credit(short: set[str], scope: Scope, key: str | None):
+    session = Session(
+        id="s", address=Address(shard=0, account="ann"), door="diameter", state=SessionState.OPEN, opened_at=0,
+        updated_at=0, deadline=0, context=b"", spent=0,
+        holdings=tuple(holding(each, each in short) for each in ("10", "20")),
+    )  # fmt: skip
+    assert concerned(session, scope) == key
 
 
 @pytest.mark.rfc("6733", "8.5.1")

@@ -110,7 +110,10 @@ local function reserve(a, k, unit, wanted, least, now)
     local base = k[PAID_UNITS] + k[MONEY_UNITS]
     local bought = reach(q, base, left, max(0, available(a)))
     local granted = wanted - left + bought
-    if granted < least then return end
+    if granted < least then
+        k[SHORT] = true
+        return
+    end
     local due = cost(q, base + bought) - cost(q, base)
     for i = 1, #taken, 2 do
         local b = taken[i]
@@ -121,7 +124,8 @@ local function reserve(a, k, unit, wanted, least, now)
     a[RESERVED] = a[RESERVED] + due
     k[MONEY_UNITS] = k[MONEY_UNITS] + bought
     k[COST] = k[COST] + due
-    return granted, due, granted < wanted or not affordable(a, k, least, now)
+    k[SHORT] = granted < wanted or not affordable(a, k, least, now)
+    return granted, due, k[SHORT]
 end
 
 local function units_held(k)

@@ -7,9 +7,9 @@ local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- REFUNDED: units or fals
 local OPENING, LAST, LAST_PRINT, LAST_ANSWER, EARLIER, ANSWERED = 12, 13, 14, 15, 16, 17
 local LAST_SEQUENCE, FORGOTTEN = 18, 19 -- of the last request, -1 without; the highest whose answer was dropped
 local FIRST_KEY = 20
--- Fields of a key; PARTS: array of bucket, units reserved in it.
+-- Fields of a key; PARTS: array of bucket, units reserved in it; SHORT: see books.py, absent in keys of old.
 local NAME, K_UNIT, QUOTE, USED, PAID_UNITS = 1, 2, 3, 4, 5
-local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS = 6, 7, 8, 9, 10
+local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS, SHORT = 6, 7, 8, 9, 10, 11
 
 local MOST_KEYS = 256 -- each is read and written with every request
 local BESIDE = 255 -- earlier answers kept for replay; the opening's is never dropped
@@ -95,7 +95,7 @@ local function write_ended(key, answers, packed, kept, window)
 end
 
 local function new_key(name, unit, quote)
-    return { name, unit, quote, 0, 0, 0, 0, 0, false, {} }
+    return { name, unit, quote, 0, 0, 0, 0, 0, false, {}, false }
 end
 
 local function find_key(s, name)

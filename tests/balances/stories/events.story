@@ -44,18 +44,59 @@ expire -> s
 refund r 2 s -> found=yes amount=20
 close s | k used=5 -> lapsed-session available=95
 
-story a refund of other units than were debited gives nothing back
+story a part is given back, money before the bucket, never more than was debited
 quote sms steps=-:1:9 offers=pack
 account ann money=100
 give ann pack octets 1
 event e | a wanted=3 quote=sms -> done spent=18
-refund r 1 e units=1 -> found=no amount=0 units=0
-refund r 2 e units=4 -> found=no amount=0
-money ann -> available=82
-refund r 3 e units=3 -> found=yes amount=18 units=3
-refund r 4 e units=3 -> found=yes amount=0 units=0 again=yes
-money ann -> available=100
+refund r 1 e units=4 -> found=no amount=0 units=0
+refund r 2 e units=0 -> found=no amount=0 units=0
+refund r 3 e units=1 -> found=yes amount=9 units=1 again=no
+refund r 3 e units=1 -> found=yes amount=9 units=1 replayed=yes
+money ann -> available=91
+refund r 4 e units=3 -> found=no
+refund r 5 e -> found=yes amount=9 units=2
 bucket ann pack#1 -> credited=2 debited=1
+refund r 6 e units=1 -> found=yes amount=0 units=0 again=yes
+money ann -> available=100
+
+story the last part of a refund brings what rounding left over
+quote block steps=-:2:5
+account ann money=100
+event e | a wanted=3 quote=block -> done spent=10
+refund r 1 e units=1 -> found=yes amount=3 units=1
+refund r 2 e units=1 -> found=yes amount=3 units=1
+refund r 3 e units=1 -> found=yes amount=4 units=1
+money ann -> available=100
+
+story a part of very much is counted exactly
+quote big setup=7 steps=-:1:1000
+account ann money=4000000000000000
+event e | a wanted=3000000000001 quote=big -> done spent=3000000000001007
+refund r 1 e units=1000000000000 -> found=yes amount=1000000000000002
+refund r 2 e units=2000000000001 -> found=yes amount=2000000000001005
+money ann -> available=4000000000000000
+
+story a part of a session of one key is given back, of several keys only the whole
+quote data steps=-:1:1
+account ann money=100
+open s | k wanted=20 quote=data -> done
+close s | k used=20 -> done spent=20
+refund r 1 s units=5 -> found=yes amount=5 units=5
+open t | k wanted=20 quote=data | l wanted=10 quote=data -> done
+close t | k used=20 | l used=10 -> done spent=30
+refund r 2 t units=5 -> found=no amount=0
+refund r 3 t units=30 -> found=yes amount=30
+money ann -> available=85
+
+story a provisional debit is given back whole or not at all
+quote data steps=-:1:1
+account ann money=100
+open s deadline=1100 lapse=charge | k wanted=20 quote=data -> done
+now 1100
+expire -> s
+refund r 1 s units=5 -> found=no
+refund r 2 s units=20 -> found=yes amount=20
 
 story what is debited after a refund can be refunded too, once
 quote sms steps=-:1:9
