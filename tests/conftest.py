@@ -21,7 +21,7 @@ SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("long") and "long" not in item.config.getoption("-m"):
-        pytest.skip("takes minutes: scripts/soak-sip runs it")
+        pytest.skip("takes long: scripts/soak-sip or scripts/soak-diameter runs it")
     for mark in item.iter_markers("needs"):
         for program in mark.args:
             if shutil.which(program, path=SYSTEM_PATH) is None and not os.path.exists(program):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from balances.money import parse_amount
-from ocs.diameter.message import Message
-from tests.gateway import CLOSE, OPEN, UPDATE, Gateway, body, ccr, octets, result, service, subscriber
+from tests.chaos.line import Line
+from tests.gateway import CLOSE, OPEN, UPDATE, body, ccr, octets, result, service, subscriber
 from tests.house import House
 
 MB = 1_000_000
@@ -22,41 +22,6 @@ KILLS = 2
 def house(tmp_path: Path) -> Iterator[House]:
     with House(tmp_path) as house:
         yield house
-
-
-class Line:
-    """The gateway's side of a connection that comes and goes: each request is repeated until it is answered."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._gateway: Gateway | None = None
-        self._lock = asyncio.Lock()
-        self.answered = self.resent = 0
-
-    async def ask(self, parts: tuple[bytes, ...], end_to_end: int) -> Message:
-        flags = 0xC0
-        while True:
-            try:
-                gateway = await self._connected()
-                answer = await gateway.ask(parts, end_to_end, flags)
-                if result(answer) not in (3004, 5012):  # not known yet: ask again
-                    self.answered += 1
-                    return answer
-            except OSError:  # of which TimeoutError is one
-                self._gateway = None
-            flags = 0xD0
-            self.resent += 1
-            await asyncio.sleep(0.05)
-
-    async def _connected(self) -> Gateway:
-        async with self._lock:
-            if self._gateway is None:
-                self._gateway = await Gateway("127.0.0.1", self._house.ports["diameter"]).__aenter__()
-            return self._gateway
-
-    async def close(self) -> None:
-        if self._gateway is not None:
-            await self._gateway.__aexit__()
 
 
 async def _session(line: Line, number: str, index: int) -> list[tuple[tuple[bytes, ...], int, bytes]]:

@@ -120,6 +120,27 @@ async def test_a_top_up_reaches_a_redirected_session_once_and_lifts_the_redirect
 
 
 @pytest.mark.rfc("8506", "5.5")
+async def test_a_top_up_reaches_the_client_wherever_its_request_had_come_in(
+    house: House, gateways: list[Gateway], subscriber_with: Make, record_property: Callable[[str, object], None]
+) -> None:
+    """Each client's request comes through the first one's connection, its RAR goes to its own, in whichever worker."""
+    took = []
+    for peer, gateway in zip(PEERS, gateways, strict=True):
+        number, account = subscriber_with("0")
+        session = f"elsewhere;{number}"
+        opened = await gateways[0].ask(of(peer, session, OPEN, 0, subscriber(number), service(10, wanted=())))
+        assert avps.FINAL_UNIT_INDICATION in services(opened)[10]
+        begun = time.monotonic()
+        await top_up(house, account)
+        rar = await gateway.asked()
+        took.append(time.monotonic() - begun)
+        assert (rar.get(avps.SESSION_ID), rar.get(avps.RATING_GROUP)) == (session, 10)
+        gateway.reply(rar, 2001)
+    record_property("seconds_from_top_up_to_rar", took)
+    print(f"\nfrom top-up to RAR: {', '.join(f'{each:.2f}' for each in took)} s")
+
+
+@pytest.mark.rfc("8506", "5.5")
 async def test_of_two_services_the_one_without_credit_is_asked_after_a_top_up_and_both_after_a_bundle(
     house: House, gateways: list[Gateway], subscriber_with: Make
 ) -> None:
