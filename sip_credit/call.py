@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from charging.access import Access
+
 SESSION_LENGTH = 16
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 
@@ -53,6 +55,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """``cap`` is what was granted; else, in a call read back from the vault, it may be more than that."""
     cause: str = ""
     """Why it ended, as the proxy reported it: ``SIP 487`` or ``Q.850 16``, several with commas."""
+    access: Access = Access()
+    """How it reached the network."""
 
     def pack(self) -> bytes:
         """The call as the context of its session in the vault."""

@@ -7,6 +7,7 @@ import hashlib
 
 import msgspec
 
+from charging.access import Access, read_access
 from charging.event import (
     ChargingEvent,
     Identity,
@@ -106,6 +107,7 @@ def read_check(
         invited_at=now,
         refreshes=refreshes,
         cap=wanted,
+        access=access_of(request, peer),
     )
     event = ChargingEvent(
         session=session_of(request.call_id),
@@ -234,7 +236,17 @@ def service_of(call: Call) -> Service:
         called=call.called,
         charging_id=call.call_id,
         origin=call.peer,
+        access=call.access.access,
+        rat=call.access.rat,
+        visited=call.access.visited,
     )
+
+
+def access_of(request: Request, peer: Peer) -> Access:
+    """How a call reaches the network: as the peer is set up, or as it says."""
+    if peer.access == "header":
+        return read_access(_elements(request, "P-Access-Network-Info"))
+    return Access(access=peer.access)
 
 
 def item_of(outcome: Outcome) -> ItemOutcome | None:

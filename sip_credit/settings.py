@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Literal
 
 import msgspec
 
@@ -101,6 +102,9 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Who pays, most trusted first: the first header that holds a SIP or tel URI decides. Put ``Diversion`` before the
     others where whoever forwards a call pays for the new leg (RFC 5806: the topmost is the last to divert), or
     ``History-Info`` (RFC 7044) where the network writes that."""
+    access: Literal["", "wifi", "app", "header"] = ""
+    """How calls of this peer reach us, for the lines of a plan that ask for it: ``wifi``, ``app``, or what the
+    P-Access-Network-Info header says (``header``: the proxy must not let through the one of a telephone)."""
     account: str = ""
     """Who pays for the whole trunk, as an identity of type ``private``; the headers then only say who calls."""
 

@@ -37,11 +37,12 @@ class Caller(asyncio.DatagramProtocol):
     async def invite(self, caller: str, callee: str, call_id: str) -> Response:
         """Ask for credit; the answer is acknowledged."""
         branch, future = self._expect()
-        head = self._head("INVITE", f"sip:{callee}@127.0.0.1", branch, call_id, 1, f"<sip:{caller}>;tag=a-{call_id}")
+        uri = callee if callee.startswith("urn:") else f"sip:{callee}@127.0.0.1"
+        head = self._head("INVITE", uri, branch, call_id, 1, f"<sip:{caller}>;tag=a-{call_id}")
         more = f"P-Asserted-Identity: <sip:{caller}>\r\nX-OCS-Supports: refresh\r\n"
         self._transport.sendto(f"{head}{more}Content-Length: 0\r\n\r\n".encode())
         answer = await asyncio.wait_for(future, PATIENCE)
-        ack = self._head("ACK", f"sip:{callee}@127.0.0.1", branch, call_id, 1, f"<sip:{caller}>;tag=a-{call_id}")
+        ack = self._head("ACK", uri, branch, call_id, 1, f"<sip:{caller}>;tag=a-{call_id}")
         self._transport.sendto(f"{ack}Content-Length: 0\r\n\r\n".encode())
         return answer
 

@@ -106,9 +106,10 @@ def _units_and_cost(request: CreditControlRequest, outcome: Outcome, manner: Man
                 )
             elif item.granted:
                 parts.append(_granted(item, outcome))
-    if (not session or request.style.cost) and event.action is not Action.CHECK_BALANCE and outcome.currency:
+    priced = outcome.currency in NUMERIC  # a currency without a number in ISO 4217 cannot be named here
+    if (not session or request.style.cost) and event.action is not Action.CHECK_BALANCE and priced:
         parts.append(avps.COST_INFORMATION.encode(_amount(outcome.spent, outcome.currency)))
-    if manner.profile.remaining_balance and outcome.currency:
+    if manner.profile.remaining_balance and priced:
         low = outcome.available < manner.low_balance
         parts.append(avps.LOW_BALANCE_INDICATION.encode(int(low)))
         parts.append(avps.REMAINING_BALANCE.encode(_amount(outcome.available, outcome.currency)))
@@ -194,4 +195,5 @@ def _amount(micro: int, currency: str) -> list[bytes]:
     value = [avps.VALUE_DIGITS.encode(digits)]
     if exponent:
         value.append(avps.EXPONENT.encode(exponent))
-    return [avps.UNIT_VALUE.encode(value), avps.CURRENCY_CODE.encode(NUMERIC[currency])]
+    code = [avps.CURRENCY_CODE.encode(NUMERIC[currency])] if currency in NUMERIC else []
+    return [avps.UNIT_VALUE.encode(value), *code]

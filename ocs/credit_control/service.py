@@ -4,16 +4,13 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from charging.access import read_access, visited_network
 from charging.event import Phase, Service, ServiceKind
 from ocs.diameter import avps
 from ocs.diameter.codes import ResultCode, RoleOfNode
 from ocs.diameter.dictionary import MANDATORY_FLAG
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Group, Message
-
-_WIFI = b"IEEE-802.11"
-"""Access types of P-Access-Network-Info that are no mobile radio (RFC 7315 section 5.4)."""
-
 
 NO_PARAMETERS: Mapping[int, str] = {}
 
@@ -45,14 +42,16 @@ def _described(message: Message, kind: ServiceKind, phase: Phase) -> Service | N
     origin = message.require(avps.ORIGIN_HOST)
     information = message.get(avps.SERVICE_INFORMATION)
     if information is not None:
-        if (ps := information.get(avps.PS_INFORMATION)) is not None:
+        ps = information.get(avps.PS_INFORMATION)
+        if (sms := information.get(avps.SMS_INFORMATION)) is not None:
+            where = _data(ps, kind, context, origin) if ps is not None else Service(kind=kind)
+            return _message(sms, where, context, origin)
+        if ps is not None:
             return _data(ps, kind, context, origin)
         if (ims := information.get(avps.IMS_INFORMATION)) is not None:
             call = _call(ims, kind, context, origin)
             if call.called or phase in (Phase.OPEN, Phase.EVENT):
                 return call
-        if (sms := information.get(avps.SMS_INFORMATION)) is not None:
-            return _message(sms, kind, context, origin)
     if kind is not ServiceKind.DATA and phase in (Phase.UPDATE, Phase.CLOSE):
         return None
     return Service(kind=kind, context=context, origin=origin)
@@ -80,7 +79,8 @@ def _data(ps: Group, kind: ServiceKind, context: str, origin: str) -> Service:
 
 def _call(ims: Group, kind: ServiceKind, context: str, origin: str) -> Service:
     calling = ims.all(avps.CALLING_PARTY_ADDRESS)
-    access = ims.all(avps.ACCESS_NETWORK_INFORMATION)
+    access = read_access(each.decode("utf-8", "replace") for each in ims.all(avps.ACCESS_NETWORK_INFORMATION))
+    visited = visited_network(ims.get(avps.IMS_VISITED_NETWORK_IDENTIFIER) or "")
     trunks = ims.get(avps.TRUNK_GROUP_ID)
     trunk = trunks.get(avps.INCOMING_TRUNK_GROUP_ID) if trunks is not None else None
     return Service(
@@ -91,17 +91,21 @@ def _call(ims: Group, kind: ServiceKind, context: str, origin: str) -> Service:
         incoming=ims.get(avps.ROLE_OF_NODE) == RoleOfNode.TERMINATING_ROLE,
         charging_id=ims.get(avps.IMS_CHARGING_IDENTIFIER) or "",
         origin=trunk or origin,
-        access="wifi" if any(each.upper().startswith(_WIFI) for each in access) else "",
+        access=access.access,
+        rat=access.rat,
+        visited=visited or access.visited,
     )
 
 
-def _message(sms: Group, kind: ServiceKind, context: str, origin: str) -> Service:
+def _message(sms: Group, where: Service, context: str, origin: str) -> Service:
+    """A message, and where its sender is, which PS-Information beside it tells (TS 32.274 clause 6.3.1)."""
     called = ""
     for recipient in sms.all(avps.RECIPIENT_INFO):
         for address in recipient.all(avps.RECIPIENT_ADDRESS):
             called = called or address.get(avps.ADDRESS_DATA) or ""
     originator = sms.get(avps.ORIGINATOR_SCCP_ADDRESS)
-    return Service(kind=kind, context=context, calling=_number(originator or ""), called=_number(called), origin=origin)
+    numbers = {"calling": _number(originator or ""), "called": _number(called)}
+    return replace(where, context=context, origin=origin, **numbers)
 
 
 def _number(address: str) -> str:
