@@ -65,7 +65,7 @@ def holdings(sessions: Iterable[SessionBook]) -> Counter[tuple[str, str]]:
     for session in sessions:
         for key in session.keys.values():
             held[session.address.account, MONEY] += key.cost
-            for bucket, units in key.parts:
+            for bucket, units in (*key.parts, *key.bonus):
                 held[session.address.account, bucket] += units
     return +held
 

@@ -4,6 +4,7 @@ Nothing here knows of requests, replays or entries; ``memory`` tells that story.
 for the store. The order of a charge is: ``settle_held`` each use, ``release``, ``settle_excess`` each use, ``reserve``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from balances.ledger import (
@@ -27,10 +28,13 @@ from balances.ledger import (
     Use,
 )
 from balances.money import LIMIT
-from balances.price import cost, reach
+from balances.price import Price, cost, reach
 
 MONEY = "money"
 """The name of the money bucket in ledger entries."""
+
+BONUS = "bonus"
+"""``EUR bonus`` is the asset of bonus money in euros."""
 
 NEVER = LIMIT
 """Sorts buckets without expiry last among their equals."""
@@ -67,15 +71,22 @@ class BucketBook:
     priority: int
     expires_at: int | None
     purse: Purse
+    starts_at: int = 0
+    lasts: int | None = None
+    """Milliseconds from its first use on, while that is to come."""
 
     def pays(self, unit: Unit, offers: tuple[str, ...], now: int) -> bool:
         """May it pay for a use of this unit under a quote that names these offers?"""
-        return (
-            self.unit == unit
-            and self.offer in offers
-            and self.purse.remaining > 0
-            and (self.expires_at is None or self.expires_at > now)
-        )
+        return self.unit == unit and self.offer in offers and self.purse.remaining > 0 and self.runs(now)
+
+    def runs(self, now: int) -> bool:
+        """Has it begun, and not ended?"""
+        return self.starts_at <= now and (self.expires_at is None or self.expires_at > now)
+
+    def end(self, now: int) -> int:
+        """When it ends if it is used now; NEVER if it does not."""
+        first_use = NEVER if self.lasts is None else now + self.lasts
+        return min(first_use, NEVER if self.expires_at is None else self.expires_at)
 
     def rank(self) -> tuple[int, int]:
         return self.priority, NEVER if self.expires_at is None else self.expires_at
@@ -114,14 +125,27 @@ class AccountBook:
 
     def retire(self, bucket: BucketBook) -> None:
         self.buckets.remove(bucket)
-        purse = self.retired.setdefault(str(bucket.unit), Purse())
+        purse = self.retired.setdefault(self.asset(bucket), Purse())
         purse.credited += bucket.purse.credited
         purse.debited += bucket.purse.debited
+
+    def asset(self, bucket: BucketBook) -> str:
+        """What the house account keeps a bucket's counters in: bonus money is not the currency's own."""
+        return f"{self.currency} {BONUS}" if bucket.unit is Unit.MONEY else str(bucket.unit)
+
+    def start_clocks(self, now: int) -> list[BucketBook]:
+        """Buckets that last from their first use on and have been used begin to run; returns them."""
+        begun = [b for b in self.buckets if b.lasts is not None and (b.purse.reserved or b.purse.debited)]
+        for bucket in begun:
+            bucket.expires_at, bucket.lasts = bucket.end(now), None
+            self.buckets.remove(bucket)
+            self.add(bucket)
+        return begun
 
     def purses(self) -> dict[str, tuple[str, Purse]]:
         """Copies of all counters by bucket, with the asset they are in: what ``lines`` compares with."""
         found = {MONEY: (self.currency, self.money.copy())}
-        return found | {bucket.id: (str(bucket.unit), bucket.purse.copy()) for bucket in self.buckets}
+        return found | {bucket.id: (self.asset(bucket), bucket.purse.copy()) for bucket in self.buckets}
 
     def countable(self) -> bool:
         """Are all counters in the range in which counting is exact?"""
@@ -149,7 +173,9 @@ class AccountBook:
                     initial=bucket.initial,
                     counters=bucket.purse.counters(),
                     priority=bucket.priority,
+                    starts_at=bucket.starts_at,
                     expires_at=bucket.expires_at,
+                    lasts=bucket.lasts,
                 )
                 for bucket in self.buckets
             ),
@@ -161,8 +187,9 @@ class KeyBook:
     """What a key of a session holds and has consumed.
 
     ``paid_units`` are the cumulative units money has paid for: the price's axis. ``parts`` are units reserved in
-    buckets, ``money_units`` units reserved in money for ``cost``. ``provisional``: the session lapsed and all of that
-    was debited instead.
+    buckets, ``money_units`` units that money is reserved for: ``bonus`` in buckets of it, ``cost`` in the main balance,
+    at the price of ``overage``'s offer if one is named, which has the axis ``overage_units``. ``provisional``: the
+    session lapsed and all of that was debited instead.
     """
 
     key: str
@@ -177,21 +204,40 @@ class KeyBook:
     provisional: bool = False
     short: bool = False
     """When it last wanted units, credit was not enough, or was just enough: a top-up changes something for it."""
+    overage: str = ""
+    overage_units: int = 0
+    bonus: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def granted(self) -> int:
         return self.money_units + sum(units for _, units in self.parts)
 
+    @property
+    def base(self) -> int:
+        """Where the price that holds has come to on its axis."""
+        return self.overage_units if self.overage else self.paid_units
+
+    def price(self) -> Price | None:
+        """What holds for the units that money pays for; None: nothing more may be bought."""
+        return next((each.price for each in self.quote.overage if each.offer == self.overage), self.quote.price)
+
+    def terms(self) -> bytes:
+        return next((each.terms for each in self.quote.overage if each.offer == self.overage), self.quote.terms)
+
     def price_of(self, units: int) -> int:
         """What money owes for the next ``units`` of this key; counts them. Raises OverflowError."""
-        if self.paid_units + units >= LIMIT:
+        base, price = self.base, self.price() or self.quote.price  # what was used in spite of a stop has its price too
+        if base + units >= LIMIT:
             raise OverflowError("more units than can be counted")
-        due = cost(self.quote.price, self.paid_units + units) - cost(self.quote.price, self.paid_units)
-        self.paid_units += units
+        due = cost(price, base + units) - cost(price, base)
+        if self.overage:
+            self.overage_units += units
+        else:
+            self.paid_units += units
         return due
 
     def forget(self) -> None:
-        self.parts, self.money_units, self.cost, self.provisional = [], 0, 0, False
+        self.parts, self.bonus, self.money_units, self.cost, self.provisional = [], [], 0, 0, False
 
     def view(self) -> Holding:
         return Holding(
@@ -207,7 +253,7 @@ class KeyBook:
 
 @dataclass(slots=True)
 class SessionBook:
-    """A session as it changes. ``paid`` sums what it debited from buckets, for a refund."""
+    """A session as it changes. ``paid`` and ``bonus_paid`` sum what it debited from buckets, for a refund."""
 
     id: str
     address: Address
@@ -225,42 +271,47 @@ class SessionBook:
     """Units that a refund gave back; None: there was none. What is debited later can be refunded again."""
     keys: dict[str, KeyBook] = field(default_factory=dict)
     paid: dict[str, int] = field(default_factory=dict)
+    bonus_paid: dict[str, int] = field(default_factory=dict)
     forget_at: int | None = None
     """When the record of an ended session goes."""
 
     def pay(self, bucket: str, units: int) -> None:
         self.paid[bucket] = self.paid.get(bucket, 0) + units
 
+    def pay_bonus(self, bucket: str, amount: int) -> None:
+        self.bonus_paid[bucket] = self.bonus_paid.get(bucket, 0) + amount
+
     def refundable(self) -> int:
         """Units debited and not given back."""
         provisional = sum(key.granted for key in self.keys.values() if key.provisional)
         return sum(key.used for key in self.keys.values()) + provisional - (self.refunded or 0)
 
-    def share(self, units: int) -> tuple[int, dict[str, int]] | None:
-        """What a refund of so many units is: money, and units of buckets; None if there is no such part.
+    def share(self, units: int) -> "Share | None":
+        """What a refund of so many units is; None if there is no such part.
 
         Buckets paid first, so that money comes back first: its share of the units it paid for, rounded down. What
         rounding left over comes back with the last unit.
         """
         refundable = self.refundable()
         if units == refundable:
-            return self.spent, dict(self.paid)
+            return Share(self.spent, dict(self.paid), dict(self.bonus_paid))
         if not 0 < units < refundable or len(self.keys) != 1 or any(key.provisional for key in self.keys.values()):
             return None
         bought = refundable - sum(self.paid.values())
-        left, parts = units - min(units, bought), {}
-        for bucket, paid in reversed(self.paid.items()):
-            parts[bucket] = min(left, paid)
-            left -= parts[bucket]
-        return self.spent * min(units, bought) // bought if bought else 0, parts
+        total = self.spent + sum(self.bonus_paid.values())
+        amount = total * min(units, bought) // bought if bought else 0
+        money = min(self.spent, amount)
+        parts = _last_first(self.paid, units - min(units, bought))
+        return Share(money, parts, _last_first(self.bonus_paid, amount - money))
 
-    def give_back(self, units: int, amount: int, parts: dict[str, int]) -> None:
+    def give_back(self, units: int, share: "Share") -> None:
         """Take note of a share that was given back. After the last, provisional debits must not be reversed as well."""
         last = units == self.refundable()
-        self.spent -= amount
-        self.paid = {bucket: paid - parts[bucket] for bucket, paid in self.paid.items() if paid > parts[bucket]}
+        self.spent -= share.money
+        self.paid = _less(self.paid, share.parts)
+        self.bonus_paid = _less(self.bonus_paid, share.bonus)
         for key in self.keys.values():
-            key.spent = 0 if last else key.spent - amount
+            key.spent = 0 if last else key.spent - share.money
             if last:
                 key.forget()
         self.refunded = sum(key.used for key in self.keys.values()) if last else (self.refunded or 0) + units
@@ -278,6 +329,28 @@ class SessionBook:
             spent=self.spent,
             holdings=tuple(key.view() for key in self.keys.values()),
         )
+
+
+@dataclass(slots=True)
+class Share:
+    """What a refund gives back: money of the main balance, units and bonus money by bucket."""
+
+    money: int
+    parts: dict[str, int]
+    bonus: dict[str, int]
+
+
+def _last_first(paid: dict[str, int], left: int) -> dict[str, int]:
+    """A share of what buckets paid, beginning with those that paid last."""
+    parts = {}
+    for bucket, amount in reversed(paid.items()):
+        parts[bucket] = min(left, amount)
+        left -= parts[bucket]
+    return parts
+
+
+def _less(paid: dict[str, int], parts: dict[str, int]) -> dict[str, int]:
+    return {bucket: amount - parts[bucket] for bucket, amount in paid.items() if amount > parts[bucket]}
 
 
 def same_owner(session: SessionBook, request: Charge | Refund) -> bool:
@@ -320,20 +393,52 @@ def settle_held(account: AccountBook, session: SessionBook, key: KeyBook, use: U
     taken = min(left, key.money_units)
     key.parts = parts
     key.money_units -= taken
-    return Settlement(key, key.price_of(taken), left - taken)
+    return Settlement(key, _held_bonus(account, session, key, key.price_of(taken)), left - taken)
+
+
+def _held_bonus(account: AccountBook, session: SessionBook, key: KeyBook, due: int) -> int:
+    """Bonus money the key holds pays first; returns what is left for the main balance."""
+    kept = []
+    for name, held in key.bonus:
+        taken = min(due, held)
+        due -= taken
+        bucket = account.bucket(name)
+        if taken and bucket:
+            bucket.purse.reserved -= taken
+            bucket.purse.debited += taken
+            session.pay_bonus(name, taken)
+        if held > taken:
+            kept.append((name, held - taken))
+    key.bonus = kept
+    return due
 
 
 def settle_excess(account: AccountBook, session: SessionBook, settlement: Settlement, now: int) -> None:
     """Second part: consumed is consumed, so free allowances and then money pay for what was not held."""
+    if not settlement.excess:
+        return
     key, left = settlement.key, settlement.excess
+    left -= _spend(account, session.pay, key.unit, key.quote.offers, left, now)
+    settlement.excess = 0
+    key.overage = overage(account, key, now)
+    due = key.price_of(left)
+    if key.unit is not Unit.MONEY:
+        due -= _spend(account, session.pay_bonus, Unit.MONEY, key.quote.offers, due, now)
+    settlement.due += due
+
+
+def _spend(
+    account: AccountBook, pay: Callable[[str, int], None], unit: Unit, offers: tuple[str, ...], amount: int, now: int
+) -> int:
+    """Debit buckets by up to this much, in their order; returns how much."""
+    left = amount
     for bucket in account.buckets:
-        if left and bucket.pays(key.unit, key.quote.offers, now):
+        if left and bucket.pays(unit, offers, now):
             taken = min(left, bucket.purse.remaining)
             bucket.purse.debited += taken
-            session.pay(bucket.id, taken)
+            pay(bucket.id, taken)
             left -= taken
-    settlement.excess = 0
-    settlement.due += key.price_of(left)
+    return amount - left
 
 
 def debit(account: AccountBook, amount: int) -> None:
@@ -344,59 +449,110 @@ def debit(account: AccountBook, amount: int) -> None:
 
 def release(account: AccountBook, key: KeyBook) -> None:
     """Free what a key holds."""
-    for name, units in key.parts:
+    for name, amount in (*key.parts, *key.bonus):
         bucket = account.bucket(name)
         if bucket:
-            bucket.purse.reserved -= units
+            bucket.purse.reserved -= amount
     account.money.reserved -= key.cost
     key.forget()
+
+
+def overage(account: AccountBook, key: KeyBook, now: int) -> str:
+    """The offer whose overage holds beyond the allowances: the first bucket that runs says so; empty: none does."""
+    names = {each.offer for each in key.quote.overage} & set(key.quote.offers)
+    running = (b.offer for b in account.buckets if b.offer in names and b.unit is key.unit and b.runs(now))
+    return next(running, "")
+
+
+@dataclass(slots=True)
+class Means:
+    """What could pay for a key: units of allowances, bonus money and money altogether."""
+
+    units: int
+    bonus: int
+    money: int
+
+    def reach(self, key: KeyBook, units: int) -> int:
+        """How many of so many units can be had, allowances first."""
+        price = key.price()
+        beyond = max(0, units - self.units)
+        bought = reach(price, key.base + key.money_units, beyond, self.money) if price else 0
+        return min(units, self.units) + bought
+
+
+def means(account: AccountBook, key: KeyBook, unit: Unit, now: int) -> Means:
+    """Add up what the quote's offers and the main balance have left."""
+    sums = {unit: 0, Unit.MONEY: 0}
+    for bucket in account.buckets:
+        if bucket.unit in sums and bucket.pays(bucket.unit, key.quote.offers, now):
+            sums[bucket.unit] += bucket.purse.remaining
+    bonus = sums[Unit.MONEY] if unit is not Unit.MONEY else 0
+    return Means(sums[unit], bonus, bonus + max(0, account.available))
 
 
 def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     """Reserve up to ``wanted`` units, allowances first, or refuse if fewer than ``least`` are to be had."""
     quote = key.quote
     least = max(1, min(use.least, use.wanted))
-    left = use.wanted
-    parts = []
-    for bucket in account.buckets:
-        if left and bucket.pays(use.unit, quote.offers, now):
-            taken = min(left, bucket.purse.remaining)
-            parts.append((bucket, taken))
-            left -= taken
-    base = key.paid_units + key.money_units
-    bought = reach(quote.price, base, left, max(0, account.available))
-    granted = use.wanted - left + bought
+    key.overage = overage(account, key, now)
+    had = means(account, key, use.unit, now)
+    wanted = use.wanted if not quote.share else _share(key, had, use.wanted, max(least, quote.floor))
+    if key.overage and least <= had.units < wanted:
+        wanted = had.units  # a grant of its own, since what follows is on other terms
+    granted = had.reach(key, wanted)
     if granted < least:
         key.short = True
         return Grant(key=use.key, refused=INSUFFICIENT, terms=quote.terms)
-    due = cost(quote.price, base + bought) - cost(quote.price, base)
-    for bucket, taken in parts:
-        bucket.purse.reserved += taken
-        key.parts.append((bucket.id, taken))
-    account.money.reserved += due
+    paid = min(had.units, wanted)
+    bought = granted - paid
+    price = key.price() or quote.price
+    base = key.base + key.money_units
+    due = cost(price, base + bought) - cost(price, base)
+    bonus = min(due, had.bonus)
+    end = min(
+        _reserve_in(account, key.parts, use.unit, quote.offers, paid, now),
+        _reserve_in(account, key.bonus, Unit.MONEY, quote.offers, bonus, now),
+    )
+    account.money.reserved += due - bonus
     key.money_units += bought
-    key.cost += due
-    key.short = granted < use.wanted or not affordable(account, key, least, now)
-    return Grant(key=use.key, granted=granted, cost=due, final=key.short, terms=quote.terms)
+    key.cost += due - bonus
+    key.short = granted < wanted or means(account, key, use.unit, now).reach(key, least) < least
+    terms = key.terms() if bought else quote.terms
+    ends_in = None if end == NEVER else end - now
+    return Grant(key=use.key, granted=granted, cost=due - bonus, final=key.short, terms=terms, ends_in=ends_in)
 
 
-def affordable(account: AccountBook, key: KeyBook, units: int, now: int) -> bool:
-    """Could this many more units be reserved?"""
+def _share(key: KeyBook, had: Means, wanted: int, floor: int) -> int:
+    """A share of what is left, exactly rounded down, but at least ``floor`` and at most ``wanted``."""
+    share = key.quote.share
+    hundred, rest = divmod(had.reach(key, min(wanted, LIMIT // 101) * 100), 100)
+    return min(wanted, max(floor, hundred * share + rest * share // 100))
+
+
+def _reserve_in(
+    account: AccountBook, parts: list[tuple[str, int]], unit: Unit, offers: tuple[str, ...], amount: int, now: int
+) -> int:
+    """Reserve this much in buckets, in their order; returns when the first of them ends."""
+    end = NEVER
     for bucket in account.buckets:
-        if bucket.pays(key.unit, key.quote.offers, now):
-            units -= min(units, bucket.purse.remaining)
-    base = key.paid_units + key.money_units
-    return reach(key.quote.price, base, units, max(0, account.available)) >= units
+        if amount and bucket.pays(unit, offers, now):
+            taken = min(amount, bucket.purse.remaining)
+            bucket.purse.reserved += taken
+            parts.append((bucket.id, taken))
+            amount -= taken
+            end = min(end, bucket.end(now))
+    return end
 
 
 def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> int:
     """Debit all a key holds; returns the money. The key keeps what was held, to be undone or forgotten."""
-    for name, units in key.parts:
-        bucket = account.bucket(name)
-        if bucket:
-            bucket.purse.reserved -= units
-            bucket.purse.debited += units
-            session.pay(name, units)
+    for parts, pay in ((key.parts, session.pay), (key.bonus, session.pay_bonus)):
+        for name, amount in parts:
+            bucket = account.bucket(name)
+            if bucket:
+                bucket.purse.reserved -= amount
+                bucket.purse.debited += amount
+                pay(name, amount)
     account.money.reserved -= key.cost
     account.money.debited += key.cost
     key.spent += key.cost
@@ -406,12 +562,13 @@ def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> int:
 
 def reverse(account: AccountBook, session: SessionBook, key: KeyBook) -> None:
     """Take a provisional debit back, as credit, and hold again what was held: the real usage can be settled now."""
-    for name, units in key.parts:
-        bucket = account.bucket(name)
-        if bucket:
-            bucket.purse.credited += units
-            bucket.purse.reserved += units
-            session.pay(name, -units)
+    for parts, pay in ((key.parts, session.pay), (key.bonus, session.pay_bonus)):
+        for name, amount in parts:
+            bucket = account.bucket(name)
+            if bucket:
+                bucket.purse.credited += amount
+                bucket.purse.reserved += amount
+                pay(name, -amount)
     account.money.credited += key.cost
     account.money.reserved += key.cost
     key.spent -= key.cost

@@ -202,6 +202,7 @@ def _with_settled(grant: Grant, settled: int) -> Grant:
         final=grant.final,
         refused=grant.refused,
         terms=grant.terms,
+        ends_in=grant.ends_in,
     )
 
 

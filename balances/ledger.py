@@ -50,7 +50,7 @@ class Unavailable(Exception):
 
 
 class Unit(StrEnum):
-    """What is counted. A money allowance and CC-Money are counted in micro-units of the account's currency."""
+    """What is counted. Bonus money and CC-Money are counted in micro-units of the account's currency."""
 
     OCTETS = "octets"
     SECONDS = "seconds"
@@ -111,7 +111,10 @@ class Counters(Record, frozen=True, kw_only=True):
 
 
 class Bucket(Record, frozen=True, kw_only=True):
-    """An allowance given by an offer. ``priority``: lower pays first; equal ones by earlier expiry, then by id."""
+    """An allowance given by an offer. ``priority``: lower pays first; equal ones by earlier expiry, then by id.
+
+    One of MONEY is bonus credit: it pays the price of what no allowance pays for, before the main balance does.
+    """
 
     id: str
     offer: str
@@ -119,7 +122,11 @@ class Bucket(Record, frozen=True, kw_only=True):
     initial: int
     counters: Counters
     priority: int = 100
+    starts_at: int = 0
+    """It pays nothing before."""
     expires_at: int | None = None
+    lasts: int | None = None
+    """Milliseconds it is good for from its first use on, which is still to come; None: it has begun, or needs none."""
 
 
 class NewAccount(Record, frozen=True, kw_only=True):
@@ -186,7 +193,11 @@ class Gift(Record, frozen=True, kw_only=True):
     unit: Unit
     amount: int
     priority: int = 100
+    starts_at: int = 0
+    """When it begins to pay, in milliseconds; 0: at once."""
     expires_at: int | None = None
+    """When it ends, in milliseconds; None: never, or ``lasts`` milliseconds after its first use."""
+    lasts: int | None = None
     now: int
 
 
@@ -207,6 +218,22 @@ class Quote(Record, frozen=True, kw_only=True):
 
     price: Price
     offers: tuple[str, ...] = ()
+    terms: bytes = b""
+    share: int = 0
+    """A grant is at most this many per cent of what is left, so that parallel sessions share it; 0: all of it."""
+    floor: int = 0
+    """Units that a share is never smaller than."""
+    overage: tuple["Overage", ...] = ()
+
+
+class Overage(Record, frozen=True, kw_only=True):
+    """What holds in place of a quote's price and terms while a used-up bucket of ``offer`` runs.
+
+    ``price`` None: nothing more is granted. Its units have a scale of their own: they count for no tier of the quote's.
+    """
+
+    offer: str
+    price: Price | None
     terms: bytes = b""
 
 
@@ -327,9 +354,11 @@ class Grant(Record, frozen=True, kw_only=True):
     granted: int = 0
     """Units now reserved (EVENT: debited) for the key, from buckets and money together."""
     cost: int = 0
-    """Money reserved (EVENT: debited) for them."""
+    """Money of the main balance reserved (EVENT: debited) for them; bonus money is counted in its buckets."""
     settled: int = 0
-    """Money debited by this request for what was used."""
+    """Money of the main balance debited by this request for what was used."""
+    ends_in: int | None = None
+    """Milliseconds until the first of the buckets that pay for it ends; None: none of them does."""
     final: bool = False
     """Less than wanted, or nothing would be left for another ``least`` after this grant."""
     refused: str | None = None

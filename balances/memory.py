@@ -223,7 +223,7 @@ class MemoryLedger:
         repeated = self._repeated(gift.address, gift.operation, content)
         if repeated is not None:
             return repeated
-        if not 0 < gift.amount < LIMIT:
+        if not (0 < gift.amount < LIMIT and 0 <= (gift.lasts or 0) < LIMIT // 2):
             raise OutOfRange("amount")
         before = account.purses()
         account.given += 1
@@ -235,12 +235,13 @@ class MemoryLedger:
             priority=gift.priority,
             expires_at=gift.expires_at,
             purse=Purse(credited=gift.amount),
+            starts_at=gift.starts_at,
+            lasts=gift.lasts,
         )
         account.add(bucket)
         shard = self.shards[gift.address.shard]
         if gift.expires_at is not None:
-            name = f"a:{account.address.account}"
-            shard.due[name] = min(shard.due.get(name, gift.expires_at), gift.expires_at)
+            self._look_at(shard, account, gift.expires_at)
         entry = self._put(
             account, books.lines(account, before), at=gift.now, operation=gift.operation, cause="gift",
             reference=gift.offer,
@@ -248,6 +249,11 @@ class MemoryLedger:
         receipt = Receipt(entry=entry, account=account.view(), bucket=bucket.id)
         shard.operations[account.address.account, gift.operation] = content, receipt
         return receipt
+
+    def _look_at(self, shard: Shard, account: AccountBook, at: int) -> None:
+        """Have the reaper look at the account's buckets then, or before."""
+        name = f"a:{account.address.account}"
+        shard.due[name] = min(shard.due.get(name, at), at)
 
     async def charge(self, charge: Charge) -> Charged:
         shard = self.shards[charge.address.shard]
@@ -273,6 +279,7 @@ class MemoryLedger:
             if not charges.countable(charge):
                 raise OverflowError
             answer, session, cause = charges.apply(account, session, charge)
+            begun = account.start_clocks(charge.now)
             if not account.countable():
                 raise OverflowError
         except OverflowError:
@@ -286,6 +293,8 @@ class MemoryLedger:
                 account, lines, at=charge.now, operation=charge.operation, cause=cause, door=charge.door,
                 session=charge.session,
             )  # fmt: skip
+        for bucket in begun:
+            self._look_at(shard, account, bucket.end(charge.now))
         self._remember(shard, session, charge, answer)
         return answer
 
@@ -342,18 +351,17 @@ class MemoryLedger:
     def _give_back(self, refund: Refund, target: SessionBook | None) -> Refunded:
         if target is None or not books.same_owner(target, refund) or target.state is SessionState.OPEN:
             return Refunded(found=False)
-        if not (target.spent or target.paid):
+        if not (target.spent or target.paid or target.bonus_paid):
             given_back = target.refunded is not None
             return Refunded(found=given_back, again=given_back)
         units = target.refundable() if refund.units is None else refund.units
         share = target.share(units)
         if share is None:
             return Refunded(found=False)
-        amount, parts = share
         account = self._book(refund.address)
         before = account.purses()
-        account.money.credited += amount
-        for name, part in parts.items():
+        account.money.credited += share.money
+        for name, part in (share.parts | share.bonus).items():
             bucket = account.bucket(name)
             if bucket:  # one that expired since cannot be used any more
                 bucket.purse.credited += part
@@ -365,8 +373,8 @@ class MemoryLedger:
                 account, lines, at=refund.now, operation=refund.operation, cause="refund", door=refund.door,
                 session=refund.session, reference=refund.target,
             )  # fmt: skip
-        target.give_back(units, amount, parts)
-        return Refunded(found=True, amount=amount, units=units)
+        target.give_back(units, share)
+        return Refunded(found=True, amount=share.money, units=units)
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
         lapsed: list[Lapsed] = []

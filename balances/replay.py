@@ -180,7 +180,7 @@ def _compare_sessions(books: ShardBooks, made: ShardReplay) -> Iterable[str]:
     for session in books.sessions:
         for key in session.keys.values():
             held[readable(session.id), session.address.account, MONEY] += key.cost
-            for bucket, units in key.parts:
+            for bucket, units in (*key.parts, *key.bonus):
                 held[readable(session.id), session.address.account, bucket] += units
     for name in sorted({*held, *made.held}):
         if held[name] != made.held[name]:

@@ -292,6 +292,8 @@ class StoreLedger:
             -1 if gift.expires_at is None else gift.expires_at,
             gift.now,
             OPERATIONS_KEPT,
+            gift.starts_at,
+            -1 if gift.lasts is None else bounded(gift.lasts),
         ]
         keys = [*self._books_of(gift.address, gift.operation), self.keys[gift.address.shard].due]
         return _receipt(gift.address, await self._do("give", keys, gift.operation, pack(fields)))

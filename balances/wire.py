@@ -5,7 +5,7 @@ Mostly flat, because the store's msgpack pays for every nested array. Strings tr
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import msgpack
 
@@ -21,6 +21,7 @@ from balances.ledger import (
     Lapse,
     Line,
     NewAccount,
+    Overage,
     Quote,
     Refund,
     Refunded,
@@ -70,6 +71,11 @@ def pack_quote(quote: Quote) -> bytes:
     fields: list[object] = [quote.terms, quote.price.setup, len(quote.offers), *quote.offers, len(quote.price.steps)]
     for step in quote.price.steps:
         fields += [-1 if step.upto is None else step.upto, step.block, step.amount, step.per, step.bias]
+    if quote.share or quote.floor or quote.overage:
+        fields += [quote.share, quote.floor]
+    for each in quote.overage:
+        own = None if each.price is None else pack_quote(Quote(price=each.price, terms=each.terms))
+        fields += [each.offer, False if own is None else own]
     return pack(fields)
 
 
@@ -77,12 +83,26 @@ def pack_quote(quote: Quote) -> bytes:
 def unpack_quote(packed: bytes) -> Quote:
     fields = unpack(packed)
     end = 3 + fields[2]
-    steps = [fields[at : at + 5] for at in range(end + 1, end + 1 + fields[end] * 5, 5)]
+    last = end + 1 + fields[end] * 5
+    steps = [fields[at : at + 5] for at in range(end + 1, last, 5)]
+    share, floor, *overage = fields[last:] or (0, 0)
     return Quote(
         terms=fields[0],
         offers=tuple(text(offer) for offer in fields[3:end]),
         price=Price(fields[1], tuple(Step(None if s[0] < 0 else s[0], *s[1:]) for s in steps)),
+        share=share,
+        floor=floor,
+        overage=tuple(
+            _unpack_overage(text(offer), own) for offer, own in zip(overage[::2], overage[1::2], strict=True)
+        ),
     )
+
+
+def _unpack_overage(offer: str, packed: bytes | Literal[False]) -> Overage:
+    if packed is False:
+        return Overage(offer=offer, price=None)
+    own = unpack_quote(packed)
+    return Overage(offer=offer, price=own.price, terms=own.terms)
 
 
 def pack_charge(charge: Charge, window: int) -> bytes:
@@ -126,8 +146,8 @@ def read_charged(reply: bytes) -> Charged:
     if fields[0] == REFUNDED:  # the id was a refund's: whatever this request is, it is not the first
         return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
     grants = []
-    for at in range(3, len(fields), 7):
-        key, granted, cost, settled, final, refused, terms = fields[at : at + 7]
+    for at in range(3, len(fields), 8):
+        key, granted, cost, settled, final, refused, terms, ends_in = fields[at : at + 8]
         grants.append(
             Grant(
                 key=text(key),
@@ -137,6 +157,7 @@ def read_charged(reply: bytes) -> Charged:
                 final=final == 1,
                 refused=text(refused) or None,
                 terms=terms,
+                ends_in=None if ends_in < 0 else ends_in,
             )
         )
     return Charged(
@@ -207,11 +228,16 @@ def read_account(address: Address, packed: bytes) -> AccountBook:
         identities=unpack_identities(fields[11]),
         given=fields[12],
     )
-    for at in range(14, len(fields), 9):
-        name, offer, unit, initial, priority, expires, credited, debited, reserved = fields[at : at + 9]
+    for at in range(14, len(fields), 11):
+        name, offer, unit, initial, priority, expires, credited, debited, reserved, starts, lasts = fields[at : at + 11]
         purse = Purse(credited, debited, reserved)
         expires_at = None if expires < 0 else expires
-        book.buckets.append(BucketBook(text(name), text(offer), Unit(text(unit)), initial, priority, expires_at, purse))
+        book.buckets.append(
+            BucketBook(
+                text(name), text(offer), Unit(text(unit)), initial, priority, expires_at, purse, starts,
+                None if lasts < 0 else lasts,
+            )
+        )  # fmt: skip
     retired = unpack(fields[13]) if fields[13] else []
     for at in range(0, len(retired), 3):
         book.retired[text(retired[at])] = Purse(retired[at + 1], retired[at + 2])
@@ -234,9 +260,9 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
         refunded=None if fields[8] is False else fields[8],
         context=fields[9],
     )
-    paid = fields[10]
-    session.paid = {text(bucket): units for bucket, units in zip(paid[::2], paid[1::2], strict=True)}
-    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts, *short in fields[19:]:
+    session.paid, session.bonus_paid = _by_bucket(fields[10]), _by_bucket(fields[19])
+    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts, short, *beyond in fields[20:]:
+        overage, overage_units, *bonus = beyond[0] if beyond else (b"", 0)
         session.keys[text(key)] = KeyBook(
             key=text(key),
             unit=Unit(text(unit)),
@@ -248,9 +274,16 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
             money_units=money_units,
             cost=cost,
             provisional=provisional,
-            short=short == [True],
+            short=short,
+            overage=text(overage),
+            overage_units=overage_units,
+            bonus=[(text(bucket), amount) for bucket, amount in zip(bonus[::2], bonus[1::2], strict=True)],
         )
     return session
+
+
+def _by_bucket(flat: list[Any]) -> dict[str, int]:
+    return {text(bucket): amount for bucket, amount in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def read_entry(shard: int, entry: bytes, packed: bytes) -> Entry:

@@ -10,7 +10,8 @@
 --         context or false, cause, window (ms), sequence or -1, number of uses; then for each use: key, unit, used,
 --         total or -1, wanted, least, packed quote or "", denied or false
 -- Output  "0", or "1" for a replay, "2" for a replay to other content; then the packed answer: verdict, spent,
---         available; for each grant: key, granted, cost, settled, final 0/1, refused or "", terms
+--         available; for each grant: key, granted, cost, settled, final 0/1, refused or "", terms, ms until
+--         a bucket that pays ends or -1
 -- Errors  none of its own
 
 local r = cmsgpack.unpack(ARGV[1])
@@ -40,11 +41,15 @@ local ends = PHASE == 'close' and 'closed' or PHASE == 'lapse' and 'lapsed' -- h
 local cause = CAUSE ~= '' and CAUSE or PHASE
 local grants = {}
 
-local function grant(at, key, granted, due, settled, final, refused)
+local function grant(at, granted, due, settled, final, ends, terms)
     local n = #grants
     grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = r[at + U_KEY], granted, due, settled
-    grants[n + 5], grants[n + 6] = final and 1 or 0, refused or ''
-    grants[n + 7] = key and quote_of(key)[1] or ''
+    grants[n + 5], grants[n + 6], grants[n + 7], grants[n + 8] = final and 1 or 0, '', terms, ends
+end
+
+local function grant_nothing(at, key, settled, refused)
+    grant(at, 0, 0, settled, false, -1, key and quote_of(key)[1] or '')
+    grants[#grants - 2] = refused or ''
 end
 
 -- Why the session has no such key.
@@ -64,10 +69,10 @@ local function offer(at, key, settled)
         key[QUOTE] = r[at + U_QUOTE] -- what is used from here on is priced anew
     end
     local refused = refusal(at, key)
-    if refused or r[at + U_WANTED] == 0 then return grant(at, key, 0, 0, settled, false, refused) end
-    local units, due, final = reserve(a, key, r[at + U_UNIT], r[at + U_WANTED], r[at + U_LEAST], NOW)
-    if not units then return grant(at, key, 0, 0, settled, false, 'insufficient-credit') end
-    grant(at, key, units, due, settled, final, false)
+    if refused or r[at + U_WANTED] == 0 then return grant_nothing(at, key, settled, refused) end
+    local units, due, final, ends, terms = reserve(a, key, r[at + U_UNIT], r[at + U_WANTED], r[at + U_LEAST], NOW)
+    if not units then return grant_nothing(at, key, settled, 'insufficient-credit') end
+    grant(at, units, due, settled, final, ends, terms)
 end
 
 -- Takes back what was debited when the session lapsed, for the keys that report now; a last report is of all keys.
@@ -125,7 +130,7 @@ local function settle_and_reserve()
         if reserving then
             offer(at, keys[i], due[i])
         else
-            grant(at, keys[i], 0, 0, due[i], false, not keys[i] and unsettled(at))
+            grant_nothing(at, keys[i], due[i], not keys[i] and unsettled(at))
         end
     end
 end
@@ -146,7 +151,7 @@ local function open()
     local wanted, got = false, false
     for i = 1, USES do
         wanted = wanted or r[i * 8 + U_WANTED] > 0
-        got = got or grants[i * 7 - 5] > 0
+        got = got or grants[i * 8 - 6] > 0
     end
     for i = FIRST_KEY, #s do got = got or s[i][USED] > 0 end
     if EMPTY == 'refuse' and wanted and not got then
@@ -186,14 +191,13 @@ local function event()
             count = count + 1
         end
         local refused = refusal(at, k)
-        local units, due, final = 0, 0, false
+        local units, due, final, ends, terms
         if not refused and r[at + U_WANTED] > 0 then
-            units, due, final = reserve(a, k, r[at + U_UNIT], r[at + U_WANTED], r[at + U_WANTED], NOW)
+            units, due, final, ends, terms = reserve(a, k, r[at + U_UNIT], r[at + U_WANTED], r[at + U_WANTED], NOW)
             if units then keys[#keys + 1] = k else refused = 'insufficient-credit' end
         end
         reason = reason or refused
-        if refused then units, due, final = 0, 0, false end
-        grant(at, k, units, due, 0, final, refused)
+        if units then grant(at, units, due, 0, final, ends, terms) else grant_nothing(at, k, 0, refused) end
     end
     for i = 1, #keys do
         local k = keys[i]
@@ -213,8 +217,8 @@ local function event()
         end
     end
     if not reason then return 'done' end
-    for n = 1, #grants, 7 do
-        grants[n + 1], grants[n + 2], grants[n + 4] = 0, 0, 0
+    for n = 1, #grants, 8 do
+        grants[n + 1], grants[n + 2], grants[n + 4], grants[n + 7] = 0, 0, 0, -1
         if grants[n + 5] == '' then grants[n + 5] = reason end
     end
     return 'refused'
@@ -248,8 +252,10 @@ local function apply()
     return update()
 end
 
+local first_end -- of the buckets that begin to run
 local fine, verdict = pcall(function()
     local said = apply()
+    first_end = start_clocks(a, NOW)
     check_range(a)
     return said
 end)
@@ -271,6 +277,7 @@ local packed = cmsgpack.pack(s)
 if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, '' }, KEYS[4], KEYS[3], KEYS[2]) then
     redis.call('SET', KEYS[1], cmsgpack.pack(a))
 end
+if first_end then redis.call('ZADD', KEYS[5], 'LT', digits(first_end), 'a:' .. ACCOUNT) end
 write_earlier(KEYS[8], before, record, dropped)
 if s[STATE] == 'open' then
     redis.call('SET', KEYS[6], packed)

@@ -53,10 +53,10 @@ local function retire(a, gone)
     local sums = a[RETIRED] ~= '' and cmsgpack.unpack(a[RETIRED]) or {}
     for i = 1, #gone do
         local b, at = gone[i], nil
-        for j = 1, #sums, 3 do at = at or (sums[j] == a[b + UNIT] and j) or nil end
+        for j = 1, #sums, 3 do at = at or (sums[j] == asset_of(a, b) and j) or nil end
         if not at then
             at = #sums + 1
-            sums[at], sums[at + 1], sums[at + 2] = a[b + UNIT], 0, 0
+            sums[at], sums[at + 1], sums[at + 2] = asset_of(a, b), 0, 0
         end
         sums[at + 1] = sums[at + 1] + a[b + B_CREDITED]
         sums[at + 2] = sums[at + 2] + a[b + B_DEBITED]

@@ -51,26 +51,49 @@ local function portion(a, b, c)
     return whole
 end
 
--- What a refund of a part of the units is: money, which paid last, and units of buckets; see books.py.
-local function share(spent, paid, units, refundable)
-    local bought = refundable
-    for i = 2, #paid, 2 do bought = bought - paid[i] end
-    local left, parts = units - min(units, bought), {}
+-- A share of what buckets paid, beginning with those that paid last. Returns it and what is left of the share.
+local function last_first(paid, left)
+    local parts = {}
     for i = #paid, 2, -2 do
         local taken = min(left, paid[i])
         parts[i - 1], parts[i] = paid[i - 1], taken
         left = left - taken
     end
-    return bought > 0 and portion(spent, min(units, bought), bought) or 0, parts
+    return parts, left
+end
+
+-- What a refund of a part of the units is: money, which paid last, units and bonus money of buckets; see books.py.
+local function share(spent, paid, bonus, units, refundable)
+    local bought, total = refundable, spent
+    for i = 2, #paid, 2 do bought = bought - paid[i] end
+    for i = 2, #bonus, 2 do total = total + bonus[i] end
+    local amount = bought > 0 and portion(total, min(units, bought), bought) or 0
+    local main = min(spent, amount)
+    local parts = last_first(paid, units - min(units, bought))
+    return main, parts, last_first(bonus, amount - main)
+end
+
+-- Credits buckets with these parts of what they paid. Returns what they have paid then.
+local function credit_parts(after, paid, parts)
+    local kept = {}
+    for i = 1, #parts, 2 do
+        local b = find_bucket(after, parts[i]) -- one that expired since cannot be used any more
+        if b then after[b + B_CREDITED] = after[b + B_CREDITED] + parts[i + 1] end
+        if paid[i + 1] > parts[i + 1] then
+            kept[#kept + 1] = paid[i]
+            kept[#kept + 1] = paid[i + 1] - parts[i + 1]
+        end
+    end
+    return kept
 end
 
 local function give_back()
     if not target or not same_owner(target, ACCOUNT, DOOR) or target[STATE] == 'open' then
         return { 'refunded', false, 0, false, 0 }
     end
-    local paid, amount = target[PAID], target[SPENT]
+    local paid, bonus, amount = target[PAID], target[BONUS_PAID], target[SPENT]
     local given_back = target[REFUNDED] and true or false
-    if amount == 0 and #paid == 0 then return { 'refunded', given_back, 0, given_back, 0 } end
+    if amount == 0 and #paid == 0 and #bonus == 0 then return { 'refunded', given_back, 0, given_back, 0 } end
     local used, provisional = 0, 0
     for i = FIRST_KEY, #target do
         used = used + target[i][USED]
@@ -79,29 +102,19 @@ local function give_back()
     local refundable = used + provisional - (target[REFUNDED] or 0)
     local units = UNITS or refundable
     local last = units == refundable
-    local parts = paid
+    local parts, bonus_parts = paid, bonus
     if not last then
         if units <= 0 or units > refundable or #target ~= FIRST_KEY or target[FIRST_KEY][PROVISIONAL] then
             return { 'refunded', false, 0, false, 0 }
         end
-        amount, parts = share(amount, paid, units, refundable)
+        amount, parts, bonus_parts = share(amount, paid, bonus, units, refundable)
     end
     local after = copy(a)
     after[CREDITED] = after[CREDITED] + amount
-    for i = 1, #parts, 2 do
-        local b = find_bucket(after, parts[i]) -- one that expired since cannot be used any more
-        if b then after[b + B_CREDITED] = after[b + B_CREDITED] + parts[i + 1] end
-    end
+    local kept, kept_bonus = credit_parts(after, paid, parts), credit_parts(after, bonus, bonus_parts)
     if not pcall(check_range, after) then return { 'refunded', false, 0, false, 0 } end
     a = after
-    local kept = {}
-    for i = 1, #paid, 2 do
-        if paid[i + 1] > parts[i + 1] then
-            kept[#kept + 1] = paid[i]
-            kept[#kept + 1] = paid[i + 1] - parts[i + 1]
-        end
-    end
-    target[SPENT], target[PAID] = target[SPENT] - amount, kept
+    target[SPENT], target[PAID], target[BONUS_PAID] = target[SPENT] - amount, kept, kept_bonus
     target[REFUNDED] = last and used or (target[REFUNDED] or 0) + units
     for i = FIRST_KEY, #target do
         target[i][K_SPENT] = last and 0 or target[i][K_SPENT] - amount

@@ -26,6 +26,7 @@ from balances.ledger import (
     LedgerError,
     Movement,
     NewAccount,
+    Overage,
     Phase,
     Quote,
     Receipt,
@@ -51,6 +52,23 @@ QUOTES = (
     Quote(price=Price(0, (Step(None, 30, 100, 7, 6),)), terms=b"coarse"),
     Quote(price=FREE, offers=("big",), terms=b"free"),
     Quote(price=Price(0, (Step(None, 1, LIMIT // 50),)), terms=b"dear"),
+    Quote(price=Price(3, (Step(None, 1, 2),)), offers=("small", "bonus"), terms=b"share", share=30, floor=4),
+    Quote(
+        price=Price(5, (Step(None, 5, 11),)),
+        offers=("big", "small", "bonus"),
+        terms=b"after",
+        overage=(
+            Overage(offer="small", price=Price(2, (Step(15, 5, 3), Step(None, 1, 2))), terms=b"dearer"),
+            Overage(offer="big", price=None),
+        ),
+    ),
+    Quote(
+        price=Price(0, (Step(None, 1, 3),)),
+        offers=("big", "small"),
+        terms=b"fair",
+        share=50,
+        overage=(Overage(offer="small", price=FREE, terms=b"slow"),),
+    ),
 )
 
 amounts = st.one_of(st.integers(0, 40), st.integers(0, 400))
@@ -155,22 +173,24 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         account=st.sampled_from(ACCOUNTS[:2]),
-        offer=st.sampled_from(["big", "small"]),
+        offer=st.sampled_from(["big", "small", "bonus"]),
         amount=st.integers(1, 60),
         priority=st.integers(1, 2),
+        starts=st.sampled_from([0, 0, 0, 30]),
         life=st.one_of(st.none(), st.integers(1, 100)),
+        lasts=st.one_of(st.none(), st.none(), st.integers(0, 60), st.just(LIMIT // 2)),
         fresh=st.sampled_from([True, True, False]),
     )
-    def give(self, account: str, offer: str, amount: int, priority: int, life: int | None, fresh: bool) -> None:
+    def give(self, account: str, offer: str, starts: int, life: int | None, fresh: bool, **rest: Any) -> None:
         gift = Gift(
             address=self.address(account),
             operation=self.operation(fresh),
             offer=offer,
-            unit=Unit.OCTETS,
-            amount=amount,
-            priority=priority,
+            unit=Unit.MONEY if offer == "bonus" else Unit.OCTETS,
+            starts_at=self.now + starts,
             expires_at=None if life is None else self.now + life,
             now=self.now,
+            **rest,
         )
         self.same(lambda ledger: ledger.give(gift))
 

@@ -2,8 +2,7 @@
 
 local quotes = {} -- each is read once
 
-local function quote_of(k)
-    local packed = k[QUOTE]
+local function read_once(packed)
     local q = quotes[packed]
     if not q then
         q = read_quote(packed)
@@ -12,13 +11,50 @@ local function quote_of(k)
     return q
 end
 
--- What money owes for the next units of the key; counts them.
+local function quote_of(k)
+    return read_once(k[QUOTE])
+end
+
+-- The price that holds for the units that money pays for, and where it has come to; false: nothing more may be bought.
+local function price_now(k)
+    local q, more = quote_of(k), k[BEYOND]
+    if not more or more[1] == '' then return q, k[PAID_UNITS] end
+    local packed = q.overage and q.overage[more[1]]
+    if packed == false then return false, more[2] end
+    return packed and read_once(packed) or q, more[2]
+end
+
+-- What money owes for the next units of the key; counts them. What was used in spite of a stop has its price too.
 local function price_of(k, units)
     if units == 0 then return 0 end
-    local q, base = quote_of(k), k[PAID_UNITS]
+    local price, base = price_now(k)
+    local q = price or quote_of(k)
     if base + units >= LIMIT then error(RANGE) end
-    k[PAID_UNITS] = base + units
+    if k[BEYOND] and k[BEYOND][1] ~= '' then k[BEYOND][2] = base + units else k[PAID_UNITS] = base + units end
     return cost(q, base + units) - cost(q, base)
+end
+
+-- Bonus money the key holds pays first. Returns what is left for the main balance.
+local function held_bonus(a, s, k, due)
+    local more = k[BEYOND]
+    if not more or #more < 3 then return due end
+    local kept = { more[1], more[2] }
+    for i = 3, #more, 2 do
+        local taken = min(due, more[i + 1])
+        due = due - taken
+        local b = taken > 0 and find_bucket(a, more[i])
+        if b then
+            a[b + B_RESERVED] = a[b + B_RESERVED] - taken
+            a[b + B_DEBITED] = a[b + B_DEBITED] + taken
+            pay(s[BONUS_PAID], more[i], taken)
+        end
+        if more[i + 1] > taken then
+            kept[#kept + 1] = more[i]
+            kept[#kept + 1] = more[i + 1] - taken
+        end
+    end
+    k[BEYOND] = kept
+    return due
 end
 
 -- First part of a settlement: what the key held pays. Returns the money due and the units still unpaid.
@@ -34,7 +70,7 @@ local function settle_held(a, s, k, used, total)
         if b then -- one written off since has been debited whole: it pays all the same
             a[b + B_RESERVED] = a[b + B_RESERVED] - taken
             a[b + B_DEBITED] = a[b + B_DEBITED] + taken
-            pay(s, parts[i], taken)
+            pay(s[PAID], parts[i], taken)
         end
         if parts[i + 1] > taken then
             kept[#kept + 1] = parts[i]
@@ -44,24 +80,45 @@ local function settle_held(a, s, k, used, total)
     k[PARTS] = kept
     local taken = min(left, k[MONEY_UNITS])
     k[MONEY_UNITS] = k[MONEY_UNITS] - taken
-    return price_of(k, taken), left - taken
+    return held_bonus(a, s, k, price_of(k, taken)), left - taken
+end
+
+-- Debits buckets by up to this much, in their order. Returns how much.
+local function spend(a, paid, unit, offers, amount, now)
+    local left = amount
+    for b = FIRST, #a, STRIDE do
+        if left > 0 and pays(a, b, unit, offers, now) then
+            local taken = min(left, remaining(a, b))
+            a[b + B_DEBITED] = a[b + B_DEBITED] + taken
+            pay(paid, a[b], taken)
+            left = left - taken
+        end
+    end
+    return amount - left
+end
+
+-- Makes the overage hold, beyond the allowances, of the first bucket that runs and has one; or none.
+local function choose_overage(a, k, now)
+    local q, offer = quote_of(k), ''
+    if not q.overage and not k[BEYOND] then return end
+    for b = FIRST, q.overage and q.offers and #a or 0, STRIDE do
+        if offer == '' and q.overage[a[b + OFFER]] ~= nil and q.offers[a[b + OFFER]] and a[b + UNIT] == k[K_UNIT]
+            and runs(a, b, now) then
+            offer = a[b + OFFER]
+        end
+    end
+    if k[BEYOND] then k[BEYOND][1] = offer elseif offer ~= '' then k[BEYOND] = { offer, 0 } end
 end
 
 -- Second part: consumed is consumed, so free allowances and then money pay for what was not held.
 local function settle_excess(a, s, k, left, now)
     if left == 0 then return 0 end
     local offers = quote_of(k).offers
-    if offers then
-        for b = FIRST, #a, STRIDE do
-            if left > 0 and pays(a, b, k[K_UNIT], offers, now) then
-                local taken = min(left, remaining(a, b))
-                a[b + B_DEBITED] = a[b + B_DEBITED] + taken
-                pay(s, a[b], taken)
-                left = left - taken
-            end
-        end
-    end
-    return price_of(k, left)
+    if offers then left = left - spend(a, s[PAID], k[K_UNIT], offers, left, now) end
+    choose_overage(a, k, now)
+    local due = price_of(k, left)
+    if offers and k[K_UNIT] ~= 'money' then due = due - spend(a, s[BONUS_PAID], 'money', offers, due, now) end
+    return due
 end
 
 -- Debits money whether it is there or not; what no credit covers is overrun.
@@ -70,62 +127,105 @@ local function debit(a, amount)
     a[DEBITED] = a[DEBITED] + amount
 end
 
-local function release(a, k)
-    local parts = k[PARTS]
-    for i = 1, #parts, 2 do
+-- Frees what of a list of bucket, amount, ... is reserved.
+local function free(a, parts, first)
+    for i = first, #parts, 2 do
         local b = find_bucket(a, parts[i])
         if b then a[b + B_RESERVED] = a[b + B_RESERVED] - parts[i + 1] end
     end
+end
+
+local function release(a, k)
+    free(a, k[PARTS], 1)
+    if k[BEYOND] then free(a, k[BEYOND], 3) end
     a[RESERVED] = a[RESERVED] - k[COST]
     forget(k)
 end
 
--- Could this many more units be reserved?
-local function affordable(a, k, units, now)
-    local q = quote_of(k)
-    if q.offers then
+-- What could pay for a key: units of allowances, bonus money, and money altogether.
+local function means(a, k, unit, now)
+    local offers, units, bonus = quote_of(k).offers, 0, 0
+    if offers then
         for b = FIRST, #a, STRIDE do
-            if pays(a, b, k[K_UNIT], q.offers, now) then units = units - min(units, remaining(a, b)) end
-        end
-    end
-    return reach(q, k[PAID_UNITS] + k[MONEY_UNITS], units, max(0, available(a))) >= units
-end
-
--- Reserves up to wanted units, allowances first. Returns units granted, their cost and whether they are the last; or
--- nothing if fewer than least are to be had.
-local function reserve(a, k, unit, wanted, least, now)
-    local q, parts = quote_of(k), k[PARTS]
-    least = max(1, min(least, wanted))
-    local left, taken = wanted, {}
-    if q.offers then
-        for b = FIRST, #a, STRIDE do
-            if left > 0 and pays(a, b, unit, q.offers, now) then
-                local units = min(left, remaining(a, b))
-                taken[#taken + 1] = b
-                taken[#taken + 1] = units
-                left = left - units
+            if pays(a, b, unit, offers, now) then
+                units = units + remaining(a, b)
+            elseif unit ~= 'money' and pays(a, b, 'money', offers, now) then
+                bonus = bonus + remaining(a, b)
             end
         end
     end
-    local base = k[PAID_UNITS] + k[MONEY_UNITS]
-    local bought = reach(q, base, left, max(0, available(a)))
-    local granted = wanted - left + bought
+    return units, bonus, bonus + max(0, available(a))
+end
+
+-- How many of so many units can be had, with so many in allowances and so much money.
+local function had_of(k, units, allowed, money)
+    if units <= allowed then return units end
+    local price, base = price_now(k)
+    if not price then return allowed end
+    return allowed + reach(price, base + k[MONEY_UNITS], units - allowed, money)
+end
+
+-- A share of what is left, exactly rounded down, but at least floor and at most wanted.
+local function share_of(k, wanted, floor, allowed, money)
+    local share = quote_of(k).share
+    local left = had_of(k, min(wanted, div(LIMIT, 101)) * 100, allowed, money)
+    local rest = fmod(left, 100)
+    return min(wanted, max(floor, (left - rest) / 100 * share + div(rest * share, 100)))
+end
+
+-- Reserves this much in buckets, in their order. Returns when the first of them ends.
+local function reserve_in(a, parts, unit, offers, amount, now)
+    local ends = LIMIT
+    for b = FIRST, amount > 0 and #a or 0, STRIDE do
+        if amount > 0 and pays(a, b, unit, offers, now) then
+            local taken = min(amount, remaining(a, b))
+            a[b + B_RESERVED] = a[b + B_RESERVED] + taken
+            parts[#parts + 1] = a[b]
+            parts[#parts + 1] = taken
+            amount = amount - taken
+            ends = min(ends, end_of(a, b, now))
+        end
+    end
+    return ends
+end
+
+-- Reserves up to wanted units, allowances first. Returns units granted, their cost, whether they are the last, the
+-- milliseconds until the first bucket that pays ends or -1, and the terms; or nothing if fewer than least are to be had.
+local function reserve(a, k, unit, wanted, least, now)
+    local q = quote_of(k)
+    least = max(1, min(least, wanted))
+    choose_overage(a, k, now)
+    local allowed, bonus, money = means(a, k, unit, now)
+    if q.share and q.share > 0 then wanted = share_of(k, wanted, max(least, q.floor), allowed, money) end
+    if allowed >= least and allowed < wanted and k[BEYOND] and k[BEYOND][1] ~= '' then
+        wanted = allowed -- a grant of its own, since what follows is on other terms
+    end
+    local granted = had_of(k, wanted, allowed, money)
     if granted < least then
         k[SHORT] = true
         return
     end
-    local due = cost(q, base + bought) - cost(q, base)
-    for i = 1, #taken, 2 do
-        local b = taken[i]
-        a[b + B_RESERVED] = a[b + B_RESERVED] + taken[i + 1]
-        parts[#parts + 1] = a[b]
-        parts[#parts + 1] = taken[i + 1]
+    local paid = min(allowed, wanted)
+    local bought = granted - paid
+    local price, base = price_now(k)
+    price, base = price or q, base + k[MONEY_UNITS]
+    local due = cost(price, base + bought) - cost(price, base)
+    bonus = min(due, bonus)
+    local ends = reserve_in(a, k[PARTS], unit, q.offers, paid, now)
+    if bonus > 0 then
+        k[BEYOND] = k[BEYOND] or { '', 0 }
+        ends = min(ends, reserve_in(a, k[BEYOND], 'money', q.offers, bonus, now))
     end
-    a[RESERVED] = a[RESERVED] + due
+    a[RESERVED] = a[RESERVED] + due - bonus
     k[MONEY_UNITS] = k[MONEY_UNITS] + bought
-    k[COST] = k[COST] + due
-    k[SHORT] = granted < wanted or not affordable(a, k, least, now)
-    return granted, due, k[SHORT]
+    k[COST] = k[COST] + due - bonus
+    local cost_now, final = due - bonus, granted < wanted
+    if not final then
+        allowed, bonus, money = means(a, k, unit, now)
+        final = had_of(k, least, allowed, money) < least
+    end
+    k[SHORT] = final
+    return granted, cost_now, final, ends < LIMIT and ends - now or -1, bought > 0 and price[1] or q[1]
 end
 
 local function units_held(k)
@@ -134,32 +234,44 @@ local function units_held(k)
     return units
 end
 
--- Debits all a key holds. The key keeps what was held, to be undone or forgotten.
-local function debit_held(a, s, k)
-    for i = 1, #k[PARTS], 2 do
-        local b, units = find_bucket(a, k[PARTS][i]), k[PARTS][i + 1]
+-- Debits what of a list of bucket, amount, ... is reserved.
+local function debit_parts(a, paid, parts, first)
+    for i = first, #parts, 2 do
+        local b, amount = find_bucket(a, parts[i]), parts[i + 1]
         if b then
-            a[b + B_RESERVED] = a[b + B_RESERVED] - units
-            a[b + B_DEBITED] = a[b + B_DEBITED] + units
-            pay(s, k[PARTS][i], units)
+            a[b + B_RESERVED] = a[b + B_RESERVED] - amount
+            a[b + B_DEBITED] = a[b + B_DEBITED] + amount
+            pay(paid, parts[i], amount)
         end
     end
+end
+
+-- Debits all a key holds. The key keeps what was held, to be undone or forgotten.
+local function debit_held(a, s, k)
+    debit_parts(a, s[PAID], k[PARTS], 1)
+    if k[BEYOND] then debit_parts(a, s[BONUS_PAID], k[BEYOND], 3) end
     a[RESERVED] = a[RESERVED] - k[COST]
     a[DEBITED] = a[DEBITED] + k[COST]
     k[K_SPENT] = k[K_SPENT] + k[COST]
     s[SPENT] = s[SPENT] + k[COST]
 end
 
--- Takes a provisional debit back, as credit, and holds again what was held: the real usage can be settled now.
-local function reverse(a, s, k)
-    for i = 1, #k[PARTS], 2 do
-        local b, units = find_bucket(a, k[PARTS][i]), k[PARTS][i + 1]
+-- Credits what of a list of bucket, amount, ... was debited, and reserves it again.
+local function reverse_parts(a, paid, parts, first)
+    for i = first, #parts, 2 do
+        local b, amount = find_bucket(a, parts[i]), parts[i + 1]
         if b then
-            a[b + B_CREDITED] = a[b + B_CREDITED] + units
-            a[b + B_RESERVED] = a[b + B_RESERVED] + units
-            pay(s, k[PARTS][i], -units)
+            a[b + B_CREDITED] = a[b + B_CREDITED] + amount
+            a[b + B_RESERVED] = a[b + B_RESERVED] + amount
+            pay(paid, parts[i], -amount)
         end
     end
+end
+
+-- Takes a provisional debit back, as credit, and holds again what was held: the real usage can be settled now.
+local function reverse(a, s, k)
+    reverse_parts(a, s[PAID], k[PARTS], 1)
+    if k[BEYOND] then reverse_parts(a, s[BONUS_PAID], k[BEYOND], 3) end
     a[CREDITED] = a[CREDITED] + k[COST]
     a[RESERVED] = a[RESERVED] + k[COST]
     k[K_SPENT] = k[K_SPENT] - k[COST]

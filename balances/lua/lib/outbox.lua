@@ -23,12 +23,12 @@ local function book(a, old, entry, house, outbox, list)
         a[CREDITED] - old[CREDITED], a[DEBITED] - old[DEBITED], a[RESERVED] - old[RESERVED], a[OVERRUN] - old[OVERRUN])
     for b = FIRST, #a, STRIDE do
         local o = old[b] == a[b] and b or find_bucket(old, a[b])
-        local credited, debited, reserved = a[b + B_CREDITED], a[b + B_DEBITED], a[b + B_RESERVED]
+        local asset, credited, debited, reserved = asset_of(a, b), a[b + B_CREDITED], a[b + B_DEBITED], a[b + B_RESERVED]
         if o then
-            add_line(entry, house, a[b], a[b + UNIT], remaining(old, o),
+            add_line(entry, house, a[b], asset, remaining(old, o),
                 credited - old[o + B_CREDITED], debited - old[o + B_DEBITED], reserved - old[o + B_RESERVED], 0)
         else
-            add_line(entry, house, a[b], a[b + UNIT], 0, credited, debited, reserved, 0)
+            add_line(entry, house, a[b], asset, 0, credited, debited, reserved, 0)
         end
     end
     if #entry == head then return false end

@@ -6,10 +6,12 @@ local S_ACCOUNT, S_DOOR, STATE, STARTED_AT, UPDATED_AT, DEADLINE, ON_LAPSE = 1, 
 local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- REFUNDED: units or false; PAID: array of bucket, units
 local OPENING, LAST, LAST_PRINT, LAST_ANSWER, EARLIER, ANSWERED = 12, 13, 14, 15, 16, 17
 local LAST_SEQUENCE, FORGOTTEN = 18, 19 -- of the last request, -1 without; the highest whose answer was dropped
-local FIRST_KEY = 20
--- Fields of a key; PARTS: array of bucket, units reserved in it; SHORT: see books.py, absent in keys of old.
+local BONUS_PAID = 20 -- array of bucket, bonus money paid
+local FIRST_KEY = 21
+-- Fields of a key; PARTS: array of bucket, units reserved in it; SHORT: see books.py. BEYOND, mostly absent: the offer
+-- whose overage holds or '', the units that have been priced by overage, then bucket, bonus money reserved in it and so on.
 local NAME, K_UNIT, QUOTE, USED, PAID_UNITS = 1, 2, 3, 4, 5
-local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS, SHORT = 6, 7, 8, 9, 10, 11
+local K_SPENT, MONEY_UNITS, COST, PROVISIONAL, PARTS, SHORT, BEYOND = 6, 7, 8, 9, 10, 11, 12
 
 local MOST_KEYS = 256 -- each is read and written with every request
 local BESIDE = 255 -- earlier answers kept for replay; the opening's is never dropped
@@ -25,7 +27,7 @@ local function same_owner(s, account, door)
 end
 
 local function new_session(account, door, state, now, deadline)
-    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0, -1, -1 }
+    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0, -1, -1, {} }
 end
 
 -- EARLIER holds each name after its length, which is written in letters so that no name can look like two; after it the
@@ -104,9 +106,8 @@ local function find_key(s, name)
     end
 end
 
--- Counts what a bucket paid in this session, for a refund.
-local function pay(s, bucket, units)
-    local paid = s[PAID]
+-- Counts what a bucket paid in this session, for a refund: in PAID or BONUS_PAID.
+local function pay(paid, bucket, units)
     for i = 1, #paid, 2 do
         if paid[i] == bucket then
             paid[i + 1] = paid[i + 1] + units
@@ -119,4 +120,5 @@ end
 
 local function forget(k)
     k[PARTS], k[MONEY_UNITS], k[COST], k[PROVISIONAL] = {}, 0, 0, false
+    for i = k[BEYOND] and #k[BEYOND] or 0, 3, -1 do k[BEYOND][i] = nil end
 end
