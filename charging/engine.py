@@ -137,7 +137,7 @@ class Engine:
 
         With ``plan`` and no identity: by that plan, on no account. Nothing is reserved or debited.
         """
-        catalogue = self._editions.at(event.now)
+        catalogue = self.catalogue  # the event may lie in the future; asking must not bring it about
         if _is_emergency(event, catalogue):
             return Explanation(result=Result.OK, reason=emergency.WHY, catalogue=catalogue.version)
         account = None if plan and not event.identities else await self._read(event)

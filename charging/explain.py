@@ -3,6 +3,8 @@
 ``POST /v1/price`` and ``ocs price`` show an Explanation; a balance check and a price enquiry are answered from one.
 """
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from balances.ledger import Account, Record, Unit
@@ -29,6 +31,8 @@ class PricedItem(Record, frozen=True, kw_only=True):
     units: int
     """Units asked for."""
     zone: str = ""
+    facts: tuple[str, ...] = ()
+    """What is known of the use, as a plan's line would name it: ``call = national | off-net``."""
     rule: str = ""
     """``file:line`` of the plan's line that fits."""
     selectors: str = ""
@@ -45,6 +49,8 @@ class PricedItem(Record, frozen=True, kw_only=True):
     tax: int = 0
     """The part of the price that is tax, where the plan says so."""
     payments: tuple[Payment, ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()
+    """Buckets that pay nothing, in their order, and why."""
     granted: int = 0
     cost: int = 0
     """Micro-units that money would pay for the grant."""
@@ -92,6 +98,18 @@ class _Purse:
                 payments.append(Payment(bucket=bucket.id, offer=bucket.offer, units=taken, left=self.left[bucket.id]))
         return tuple(payments), units
 
+    def passed_over(self, quoted: Quoted, payments: tuple[Payment, ...]) -> Iterator[tuple[str, str]]:
+        """The buckets that have not paid, and why not."""
+        paying = {payment.bucket for payment in payments}
+        offers = quoted.quote.offers if quoted.quote else ()
+        for bucket in self.buckets:
+            if bucket.id in paying:
+                continue
+            if bucket.unit is not quoted.unit or bucket.offer not in offers:
+                yield bucket.id, "it does not pay for this use"
+            else:
+                yield bucket.id, "others pay for all of it" if self.left[bucket.id] else "it is used up"
+
 
 def price(quoted: Quoted, units: int) -> int:
     """Micro-units for ``units`` if money alone paid; raises OverflowError."""
@@ -112,7 +130,8 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
         key=quoted.item.key,
         unit=quoted.unit,
         units=units,
-        zone=quoted.zone or "",
+        zone=(quoted.usage.zone if quoted.usage else None) or "",
+        facts=_facts(quoted),
         rule=str(match.rule.source) if match else "",
         selectors=_selectors(match) if match else "",
         adjustment=match.rule.adjustment if match else "",
@@ -132,8 +151,16 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     reason = quoted.denied or (Reason.NO_CREDIT if units and not granted else Reason.NONE)
     tax = held.plan.tax_in(full) if held else 0
     return replace(
-        about, reason=reason, price=full, tax=tax, payments=payments, granted=granted, cost=due, available=purse.money
-    )
+        about, reason=reason, price=full, tax=tax, payments=payments, granted=granted, cost=due, available=purse.money,
+        passed_over=tuple(purse.passed_over(quoted, payments)) if not quoted.denied else (),
+    )  # fmt: skip
+
+
+def _facts(quoted: Quoted) -> tuple[str, ...]:
+    if quoted.usage is None:
+        return ()
+    item = quoted.item
+    return replace(quoted.usage, rating_group=item.rating_group, service_id=item.service_id).known()
 
 
 def _selectors(match: Match) -> str:

@@ -11,6 +11,7 @@ from balances.price import Price, Step
 from charging.catalogue import terms
 from charging.catalogue.model import Catalogue
 from charging.catalogue.plan import ServiceTerms
+from charging.catalogue.selectors import Usage
 from charging.event import REPORTS, ChargingEvent, Phase, Reason, RequestItem, Service, ServiceKind
 from charging.matching import Held, Matcher
 from charging.observer import Observer
@@ -29,7 +30,8 @@ class Quoted(Record, frozen=True, kw_only=True):
     service: ServiceTerms | None
     held: Held | None = None
     quote: Quote | None = None
-    zone: str | None = None
+    usage: Usage | None = None
+    """What is known of the use, but for the item's own rating group and service identifier."""
     limit: int | None = None
     """Most units a grant may have so that it does not run over a change of the rate; None: as many as may be."""
     denied: Reason = Reason.NONE
@@ -50,7 +52,6 @@ class Quoter:
         self.kind = event.service.kind if event.service else kind
         self.known = catalogue.services.get(self.kind) if self.kind else None
         self.number = self.matcher.number
-        self.zone = self.matcher.usage.zone
 
     def quote(self, item: RequestItem) -> Quoted:
         """The conditions of one item."""
@@ -65,7 +66,7 @@ class Quoter:
         rate = held.match.rate
         quoted = self._timed(
             Quoted(
-                item=item, unit=rate.service.unit, service=rate.service, held=held, zone=self.zone,
+                item=item, unit=rate.service.unit, service=rate.service, held=held, usage=self.matcher.usage,
                 quote=rate.quote if held.offers == rate.quote.offers else replace(rate.quote, offers=held.offers),
             )
         )  # fmt: skip
@@ -108,7 +109,7 @@ class Quoter:
 
     def _unrateable(self, item: RequestItem, service: Service) -> Quoted:
         unit = self.known.unit if self.known else item.unit or Unit.EVENTS
-        quoted = Quoted(item=item, unit=unit, service=self.known, zone=self.zone)
+        quoted = Quoted(item=item, unit=unit, service=self.known, usage=self.matcher.usage)
         name = self.subscriber.plan
         if self.subscriber.status is not Status.ACTIVE:
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")

@@ -37,6 +37,16 @@ class Usage(Record, frozen=True, kw_only=True):
     home: str = ""
     at: int = 0
 
+    def known(self) -> tuple[str, ...]:
+        """What is known, each as a line of a plan would name it."""
+        told = []
+        for name in SELECTABLE:
+            value = getattr(self, name)
+            if value or (value == 0 and name in ("rating_group", "service_id")):
+                words = _words(value if isinstance(value, frozenset) else frozenset({value}))
+                told.append(f"{SPELLING.get(name, name)} = {words}")
+        return tuple(told)
+
 
 class Selectors(Record, frozen=True, kw_only=True):
     """Conditions: all that is named must fit, what is not named may be anything."""
@@ -64,6 +74,12 @@ class Selectors(Record, frozen=True, kw_only=True):
         said = [f"{SPELLING.get(name, name)} = {_words(values)}" for name, values in (*self.one, *self.some)]
         return ", ".join(said)
 
+
+SELECTABLE = (
+    "rating_group", "service_id", "zone", "caller", "incoming", "call", "visited", "location", "apn", "rat", "qos",
+    "context", "origin", "door", "when",
+)  # fmt: skip
+"""The fields of a use that lines may name."""
 
 SPELLING = {"zone": "to", "caller": "from"}
 """How a catalogue writes the fields that are called otherwise here."""

@@ -7,6 +7,11 @@ from rich.console import Group
 
 from ocs.cli.client import Session, json_option, show, table
 
+_SERVICE = (
+    "called", "calling", "incoming", "apn", "visited", "rat", "location", "qos", "context", "origin", "access",
+)  # fmt: skip
+"""The options that describe the service."""
+
 
 @click.command()
 @click.argument("kind", type=click.Choice(["data", "voice", "sms", "mms", "other"]))
@@ -20,21 +25,29 @@ from ocs.cli.client import Session, json_option, show, table
 @click.option("--service-id", type=int)
 @click.option("--apn", default="")
 @click.option("--visited", default="", help="MCC and MNC of the network visited.")
+@click.option("--rat", default="", help="3GPP-RAT-Type, as a number.")
+@click.option("--location", default="", help="3GPP-User-Location-Info in hexadecimal.")
+@click.option("--qos", default="", help="QoS class (QCI, 5QI).")
+@click.option("--context", default="", help="Service-Context-Id.")
+@click.option("--origin", default="", help="Peer or trunk.")
+@click.option("--access", default="", type=click.Choice(["", "wifi", "app"]))
+@click.option("--door", type=click.Choice(["diameter", "sip"]))
+@click.option("--at", help="When, such as 2026-12-31T22:30+01:00. Default: now.")
 @json_option
 @click.pass_obj
 def price(session: Session, /, kind: str, account: str | None, plan: str | None, as_json: bool, **given: Any) -> None:
     """What would a service cost, what would be granted, and why? Nothing is reserved or debited."""
     if account is None and plan is None:
         plan = "prepaid-basic"
-    service = {"kind": kind} | {
-        name: given[name] for name in ("called", "calling", "incoming", "apn", "visited") if given[name]
-    }
+    service = {"kind": kind} | {name: given[name] for name in _SERVICE if given[name]}
     optional = {
         "account": account,
         "plan": plan,
         "units": given["units"],
         "rating_group": given["rating_group"],
         "service_id": given["service_id"],
+        "door": given["door"],
+        "at": given["at"],
     }
     body = {"service": service} | {name: value for name, value in optional.items() if value is not None}
     show(session.call("POST", "v1", "price", body=body), as_json, _human)

@@ -126,6 +126,10 @@ class PriceService(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     visited: Text = ""
     home: Text = ""
     location: Text = ""
+    context: Text = ""
+    origin: Text = ""
+    qos: Text = ""
+    access: Literal["", "wifi", "app"] = ""
 
 
 class PriceCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,6 +143,9 @@ class PriceCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True
     service_id: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
     account: AccountId | None = None
     plan: Name | None = None
+    at: Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})] = ""
+    """When it is used, with an offset; left out: now."""
+    door: Literal["", "diameter", "sip"] = ""
 
 
 class MoneyView(Record, frozen=True, kw_only=True):
@@ -333,6 +340,7 @@ class PaymentView(Record, frozen=True, kw_only=True):
     bucket: str
     offer: str
     units: Quantity
+    left: Quantity
 
 
 class PricedItemView(Record, frozen=True, kw_only=True):
@@ -345,10 +353,16 @@ class PricedItemView(Record, frozen=True, kw_only=True):
     units: Quantity
     granted: Quantity | None
     price: Amount
+    tax: Amount
     cost: Amount | None
     zone: str
+    facts: tuple[str, ...]
+    """What is known of the use, as a plan's line would name it."""
     rule: str
     """``file:line`` of the plan's line that decided; ``rate_source``: of the rate."""
+    selectors: str
+    """What that line names, hence what matched."""
+    adjustment: str
     rate: str
     rate_source: str
     reason: Reason
@@ -361,9 +375,11 @@ class PriceView(Record, frozen=True, kw_only=True):
     result: Result
     account: str | None
     plan: str
+    plan_source: str
     currency: str
     catalogue: str
     price: Amount
+    tax: Amount
     cost: Amount | None
     available: Amount | None
     items: tuple[PricedItemView, ...]

@@ -1,6 +1,7 @@
 """What would it cost, and why."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from balances.money import format_amount
 from charging.event import ChargingEvent, Identity, Phase, Reason, RequestItem, Result, Service
@@ -34,6 +35,7 @@ async def _identities(house: House, account: str) -> tuple[Identity, ...]:
 
 def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> ChargingEvent:
     service = asked.service
+    at = _moment(asked.at) if asked.at else now
     item = RequestItem(
         key="item",
         rating_group=asked.rating_group,
@@ -46,9 +48,9 @@ def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> Ch
         operation="",
         fingerprint=0,
         phase=Phase.EVENT,
-        door=DOOR,
-        at=now,
-        now=now,
+        door=asked.door or DOOR,
+        at=at,
+        now=max(now, at),
         identities=identities,
         service=Service(
             kind=service.kind,
@@ -60,9 +62,23 @@ def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> Ch
             visited=service.visited,
             home=service.home,
             location=service.location,
+            context=service.context,
+            origin=service.origin,
+            qos=service.qos,
+            access=service.access,
         ),
         items=(item,),
     )
+
+
+def _moment(text: str) -> int:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise invalid("/at", f"{text!r} is no date and time with an offset, such as 2026-12-31T22:30:00+01:00.")
+    return int(found.timestamp()) * 1000
 
 
 def price_view(explanation: Explanation) -> PriceView:
@@ -72,9 +88,11 @@ def price_view(explanation: Explanation) -> PriceView:
         result=Result.OK if anybody and explanation.result is Result.NO_CREDIT else explanation.result,
         account=explanation.account or None,
         plan=explanation.plan,
+        plan_source=explanation.plan_source,
         currency=explanation.currency,
         catalogue=explanation.catalogue,
         price=format_amount(explanation.price),
+        tax=format_amount(explanation.tax),
         cost=None if anybody else format_amount(explanation.cost),
         available=None if anybody else format_amount(explanation.available),
         items=tuple(_item_view(item, anybody) for item in explanation.items),
@@ -88,14 +106,23 @@ def _item_view(item: PricedItem, anybody: bool) -> PricedItemView:
         units=quantity(item.unit, item.units),
         granted=None if anybody else quantity(item.unit, item.granted),
         price=format_amount(item.price),
+        tax=format_amount(item.tax),
         cost=None if anybody else format_amount(item.cost),
         zone=item.zone,
+        facts=item.facts,
         rule=item.rule,
+        selectors=item.selectors,
+        adjustment=item.adjustment,
         rate=item.rate,
         rate_source=item.rate_source,
         reason=Reason.NONE if anybody and item.reason is Reason.NO_CREDIT else item.reason,
         payments=tuple(
-            PaymentView(bucket=one.bucket, offer=one.offer, units=quantity(item.unit, one.units))
+            PaymentView(
+                bucket=one.bucket,
+                offer=one.offer,
+                units=quantity(item.unit, one.units),
+                left=quantity(item.unit, one.left),
+            )
             for one in item.payments
         ),
     )
@@ -108,8 +135,8 @@ def reasons(explanation: Explanation) -> Iterator[str]:
         whose = f"Account {explanation.account} is on plan" if explanation.account else "Priced by plan"
         yield f"{whose} {explanation.plan}{source}."
     for item in explanation.items:
-        if item.zone:
-            yield f"The called number is in zone {item.zone}."
+        if item.facts:
+            yield f"Known of the use: {'; '.join(item.facts)}."
         if item.rate:
             matched = f" ({item.selectors})" if item.selectors else ""
             yield f"The plan's line {item.rule}{matched} leads to rate {item.rate} ({item.rate_source})."
@@ -122,7 +149,12 @@ def reasons(explanation: Explanation) -> Iterator[str]:
         if item.tax:
             yield f"Of that {readable(explanation.currency, item.tax)} are tax."
         for one in item.payments:
-            yield f"Bucket {one.bucket} pays {readable(item.unit, one.units)} first."
+            yield (
+                f"Bucket {one.bucket} pays {readable(item.unit, one.units)} first; "
+                f"{readable(item.unit, one.left)} are left in it."
+            )
+        for bucket, why in item.passed_over:
+            yield f"Bucket {bucket} pays nothing: {why}."
         if item.cost:
             yield f"Money pays {readable(explanation.currency, item.cost)}."
         if item.why:

@@ -1,7 +1,7 @@
 """Tariffs of a catalogue of one's own through the Diameter door: nights, borders of months, plans and countries."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -168,6 +168,37 @@ async def test_an_account_in_dollars_on_a_plan_in_euros(house: House, gateway: G
     steps = (("2026-03-03T12:00+01:00", 0), ("2026-03-03T12:01+01:00", 60))
     assert await call(gateway, who, "t;usd", *steps) == [3600]
     assert spent(house, account) == 65_022
+
+
+def test_a_price_at_another_time_with_all_that_is_known(house: House) -> None:
+    service = {"kind": "voice", "called": "03012345678", "access": "wifi", "rat": "3", "visited": "20801"}
+    asked = {"plan": "clock", "service": service, "units": 60, "at": "2030-03-04T23:00:00+01:00", "door": "sip"}
+    told = house.post("/v1/price", asked)
+    (item,) = told["items"]
+    assert (told["price"], item["selectors"], item["rate"]) == ("0.03", "when = night", "cheap")
+    assert set(item["facts"]) >= {"to = germany", "visited = eu", "rat = 3", "door = sip", "when = night"}
+    assert any("off-net" in fact and "national" in fact and "wifi" in fact for fact in item["facts"])
+    by_day = house.post("/v1/price", {**asked, "at": "2030-03-04T12:00:00+01:00"})
+    assert (by_day["price"], by_day["items"][0]["rate"]) == ("0.06", "second")
+    assert told["plan_source"].startswith("plans.toml:")
+
+
+async def test_buckets_are_told_in_order_with_what_is_left_and_why_not(house: House) -> None:
+    _, account = on_plan(house, "bundled")
+    for offer in ("minutes", "night-minutes", "gigabyte", "mobile-minute"):
+        house.post(f"/v1/accounts/{account}/buckets", {"offer": offer})
+    call = {"kind": "voice", "called": "493012345678"}
+    told = house.post(
+        "/v1/price", {"account": account, "service": call, "units": 7000, "at": "2030-03-04T12:00:00+01:00"}
+    )
+    noon = f"{datetime.now(UTC).date() + timedelta(days=1)}T12:00:00+00:00"
+    later = house.post("/v1/price", {"account": account, "service": call, "units": 7000, "at": noon})
+    assert told["items"][0]["payments"] == []  # thirty days are over by then
+    (item,) = later["items"]
+    assert {"bucket": "minutes#1", "offer": "minutes", "units": 6000, "left": 0} in item["payments"]
+    assert any(reason == "Bucket gigabyte#1 pays nothing: it does not pay for this use." for reason in later["reasons"])
+    assert any("Bucket minutes#1 pays 100:00 min first; 0 s are left in it." in reason for reason in later["reasons"])
+    assert (item["granted"], item["cost"], later["available"]) == (7000, "1.00", "49.00")
 
 
 def test_a_price_is_explained_with_line_selectors_adjustment_and_tax(house: House) -> None:
