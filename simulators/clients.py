@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from simulators.books import Books
-from simulators.credit import Request, RequestType
+from simulators.credit import LIMITED_SUCCESS, SUCCESS, UNKNOWN_SESSION_ID, Request, RequestType
 from simulators.diameter_client import DiameterClient
 from simulators.session import CreditSession
 from simulators.settings import Settings
@@ -93,18 +93,18 @@ class SessionRunner:
         except TimeoutError:
             return
 
-    def _reauthorise(self, session_id: str) -> bool:
+    def _reauthorise(self, session_id: str) -> int:
         known = self._sessions.get(session_id)
         if known is None:
-            return False
-        known[0].reauthorise()
+            return UNKNOWN_SESSION_ID
+        follows = known[0].reauthorise()
         known[1].set()
-        return True
+        return LIMITED_SUCCESS if follows else SUCCESS
 
-    def _abort(self, session_id: str) -> bool:
+    def _abort(self, session_id: str) -> int:
         known = self._sessions.get(session_id)
         if known is None:
-            return False
+            return UNKNOWN_SESSION_ID
         known[0].finish(self.clock.now())
         known[1].set()
-        return True
+        return SUCCESS

@@ -65,6 +65,8 @@ class Meter(StrEnum):
 
 
 SUCCESS = 2001
+LIMITED_SUCCESS = 2002
+UNKNOWN_SESSION_ID = 5002
 END_USER_SERVICE_DENIED = 4010
 CREDIT_CONTROL_NOT_APPLICABLE = 4011
 CREDIT_LIMIT_REACHED = 4012
@@ -118,6 +120,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Sends Requested-Action in sessions too, where it means nothing."""
     opens_empty: bool = False
     """Opens the session without asking for anything, and asks in an update."""
+    updates_alone: bool = False
+    """Asks for each rating group in an update of its own (Magma)."""
+    agrees_and_forgets: bool = False
+    """Answers a Re-Auth-Request with 2001, and nothing follows (Open5GS)."""
+    final_after_refusal: bool = False
+    """Tells at once, with a final report of nothing, that a rating group without credit has ended (StarOS)."""
     new_identifiers: bool = False
     """Repeats with a new End-to-End Identifier and without the T flag."""
 

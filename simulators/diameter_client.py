@@ -19,7 +19,7 @@ from diameter.message.commands.credit_control import CreditControlAnswer
 from diameter.message.commands.device_watchdog import DeviceWatchdogRequest
 from diameter.message.commands.disconnect_peer import DisconnectPeerRequest
 
-from simulators.credit import Answer, Request
+from simulators.credit import UNKNOWN_SESSION_ID, Answer, Request
 from simulators.faults import Fault, FaultyLink
 from simulators.messages import capabilities, decode_cca, encode_ccr, seal
 from simulators.report import Outcomes
@@ -57,10 +57,10 @@ class DiameterClient:
 
     def __init__(self, options: PeerOptions, settings: Settings, outcomes: Outcomes) -> None:
         self.link = FaultyLink(settings, options.identity)
-        self.on_reauthorise: Callable[[str], bool] = lambda _session: False
-        """Told the Session-Id of a Re-Auth-Request; True if the session is known and will report."""
-        self.on_abort: Callable[[str], bool] = lambda _session: False
-        """Told the Session-Id of an Abort-Session-Request; True if the session is known and will end."""
+        self.on_reauthorise: Callable[[str], int] = lambda _session: UNKNOWN_SESSION_ID
+        """Told the Session-Id of a Re-Auth-Request; the Result-Code: 2002 if an update follows, 2001 if none does."""
+        self.on_abort: Callable[[str], int] = lambda _session: UNKNOWN_SESSION_ID
+        """Told the Session-Id of an Abort-Session-Request; the Result-Code: 2001 if the session is known and ends."""
         self._options, self._settings, self._outcomes = options, settings, outcomes
         self._random = Random(f"{settings.seed}:ids:{options.identity}")
         self._state = int(time.time())
@@ -281,8 +281,8 @@ class DiameterClient:
         answer.result_code = 2001
         if code in (RE_AUTH, ABORT_SESSION):
             answer.session_id = message.session_id
-            known = self.on_reauthorise if code == RE_AUTH else self.on_abort
-            answer.result_code = (2002 if code == RE_AUTH else 2001) if known(message.session_id) else 5002
+            listener = self.on_reauthorise if code == RE_AUTH else self.on_abort
+            answer.result_code = listener(message.session_id)
             self._outcomes.note("re-authorisations" if code == RE_AUTH else "aborts")
         elif code not in (WATCHDOG, DISCONNECT):
             answer.result_code = 3001

@@ -15,9 +15,11 @@ HOST = "pgw1.example.net"
 GATEWAY = Profile(name="data", context="32251@3gpp.org", meter=Meter.OCTETS, host=HOST)
 PROFILES = {
     "plain": GATEWAY,
-    "open5gs": replace(GATEWAY, split_octets=True, keyed=False, asks=1_000_000, action_always=True),
-    "magma": replace(GATEWAY, opens_empty=True, asks=160_000),
-    "staros": replace(GATEWAY, new_identifiers=True),
+    "open5gs": replace(
+        GATEWAY, split_octets=True, keyed=False, asks=1_000_000, action_always=True, agrees_and_forgets=True
+    ),
+    "magma": replace(GATEWAY, opens_empty=True, asks=160_000, updates_alone=True),
+    "staros": replace(GATEWAY, new_identifiers=True, final_after_refusal=True),
 }
 """The ways of real gateways, as data: a further one is a line."""
 OPEN5GS = PROFILES["open5gs"]

@@ -156,7 +156,8 @@ class KeyMeter:
 
     def report(self, reason: Reporting, *, wanted: bool) -> KeyReport:
         """Tell what was used; the counting for the next report begins here, though the old quota may still be used."""
-        silent = self.gate in (Gate.IDLE, Gate.BLOCKED, Gate.RESTRICTED) and not self._unreported
+        idle = self.gate in (Gate.IDLE, Gate.BLOCKED, Gate.RESTRICTED) and not self._unreported
+        silent = idle and reason is not Reporting.FINAL
         first = self.gate is Gate.IDLE and reason is Reporting.THRESHOLD
         self._reported = KeyReport(
             key=self.key,
@@ -170,6 +171,8 @@ class KeyMeter:
     def answered(self, grant: KeyGrant | None, now: int) -> None:
         """Take the server's word on this key: the old quota is gone, whatever is said of a new one."""
         report, self._reported = self._reported, None
+        if report is not None and report.reason is Reporting.FINAL and self.gate is Gate.BLOCKED:
+            return  # nothing new: it asks again when it would have
         self._remaining, self._threshold, self._expires, self._holding = 0, None, NEVER, None
         self._carry = 0
         final, self._final = self._final, None

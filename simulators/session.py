@@ -18,6 +18,7 @@ from simulators.books import Books, Item
 from simulators.credit import (
     Answer,
     FailureHandling,
+    KeyId,
     KeyReport,
     Profile,
     Reporting,
@@ -64,7 +65,8 @@ class CreditSession:
         self._number = 0
         self._in_flight: Request | None = None
         self._failed = False
-        self._reauthorise = False
+        self._to_ask: set[KeyId] = set()
+        self._refused_keys: list[KeyMeter] = []
 
     def __repr__(self) -> str:
         return f"<CreditSession {self.id} {self.state} number={self._number}>"
@@ -95,9 +97,17 @@ class CreditSession:
             return None
         if now >= self._ends_at or self._failed or self._exhausted():
             return self._terminate()
-        due = [*self._due(now), *self._asked_again(now)]
+        if self._refused_keys:
+            meters, self._refused_keys = self._refused_keys, []
+            finals = tuple(meter.report(Reporting.FINAL, wanted=False) for meter in meters)
+            return self._send(RequestType.UPDATE, finals)
+        due = self._due(now)
+        due += self._asked_again({meter.key for meter, _ in due})
         if not due:
             return None
+        if self._profile.updates_alone:
+            due = due[:1]
+        self._to_ask -= {meter.key for meter, _ in due}
         return self._send(RequestType.UPDATE, tuple(self._ask(meter, reason) for meter, reason in due))
 
     def next_wake(self) -> int:
@@ -110,9 +120,11 @@ class CreditSession:
         """The user or the network ends the service now."""
         self._ends_at = min(self._ends_at, now)
 
-    def reauthorise(self) -> None:
-        """A Re-Auth-Request came: every meter reports and asks anew."""
-        self._reauthorise = True
+    def reauthorise(self) -> bool:
+        """A Re-Auth-Request came: every meter reports and asks anew; False where nothing will follow."""
+        if not self._profile.agrees_and_forgets:
+            self._to_ask = set(self._meters)
+        return not self._profile.agrees_and_forgets
 
     def receive(self, answer: Answer | None, now: int) -> None:
         """Take the answer to the request in flight; None if none came after every repetition."""
@@ -129,10 +141,16 @@ class CreditSession:
             self.state = State.OPEN
             for report in request.keys:
                 self._meters[report.key].answered(answer.grant(report.key), now)
+                if self._profile.final_after_refusal and report.reason is not Reporting.FINAL:
+                    self._end_if_refused(self._meters[report.key])
         elif self.state is State.PENDING:
             self._refused(answer)
         else:
             self._fail(request, answer)
+
+    def _end_if_refused(self, meter: KeyMeter) -> None:
+        if meter.gate is Gate.BLOCKED:
+            self._refused_keys.append(meter)
 
     def _refused(self, answer: Answer | None) -> None:
         """A session that never opened is over; where no answer came, it may exist at the server and is ended there."""
@@ -160,11 +178,10 @@ class CreditSession:
         found = [(meter, meter.due(now)) for meter in self._meters.values()]
         return [(meter, reason) for meter, reason in found if reason is not None]
 
-    def _asked_again(self, now: int) -> list[tuple[KeyMeter, Reporting]]:
-        if not self._reauthorise:
-            return []
-        self._reauthorise = False
-        meters = [meter for meter in self._meters.values() if meter.due(now) is None and meter.reauthorise()]
+    def _asked_again(self, due: set[KeyId]) -> list[tuple[KeyMeter, Reporting]]:
+        """What a Re-Auth-Request asks for beside what is due anyway."""
+        self._to_ask = {key for key in self._to_ask if self._meters[key].reauthorise()}
+        meters = [self._meters[key] for key in sorted(self._to_ask - due)]
         return [(meter, Reporting.FORCED_REAUTHORISATION) for meter in meters]
 
     def _ask(self, meter: KeyMeter, reason: Reporting) -> KeyReport:

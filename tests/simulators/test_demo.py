@@ -14,8 +14,10 @@ from simulators.api import Api, ApiError
 from simulators.books import Books, Item
 from simulators.cli import simulate_command
 from simulators.demo import Server, demonstrate
+from simulators.gateway import PROFILES
+from simulators.mno import simulate_mno
 from simulators.reconcile import compare, prepare
-from simulators.settings import Settings
+from simulators.settings import Mix, MnoOptions, Settings
 from simulators.traffic import make_subscribers
 
 FAULTY = Settings(
@@ -101,6 +103,23 @@ async def test_the_commands_run_and_report_as_json(server):
         assert 0 < shown["least"] <= shown["charged"] <= shown["most"]
 
     await asyncio.gather(run("mno", server.diameter), run("sip", server.sip))
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+async def test_each_make_of_gateway_is_charged_to_the_last_octet(server, profile):
+    options = MnoOptions(
+        settings=Settings(rate=8, duration=3, seed=5, subscribers=4, speed=60, tx=0.5, drop=0.02, attempts=10),
+        host="127.0.0.1",
+        port=server.diameter,
+        http=f"http://127.0.0.1:{server.http}",
+        mix=Mix(data=1, voice=0, sms=0),
+        profile=profile,
+    )
+    comparison = (await simulate_mno(options)).comparison
+    assert comparison is not None
+    assert comparison.exact, comparison
+    assert comparison.total.charged > 0
+    assert (await Api(options.http).audit())["balanced"]
 
 
 def _invoke(arguments: list[str]):

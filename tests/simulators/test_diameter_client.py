@@ -151,9 +151,9 @@ async def test_reauthorisation_is_answered_and_passed_on():
         peer = client(server, Outcomes())
         heard: list[str] = []
 
-        def known(session: str) -> bool:
+        def known(session: str) -> int:
             heard.append(session)
-            return session == "mine"
+            return 2002 if session == "mine" else 5002
 
         peer.on_reauthorise = known
         await peer.open()

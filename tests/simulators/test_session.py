@@ -237,6 +237,51 @@ def test_reauthorisation_reports_and_asks_at_once():
     assert talk.session.advance(2_500) is None
 
 
+def test_open5gs_agrees_to_a_reauthorisation_and_forgets_it():
+    talk = Talk(profile=PROFILES["open5gs"])
+    talk.open(1_000)
+    assert not talk.session.reauthorise()
+    assert talk.session.advance(2_000) is None
+
+
+def test_magma_asks_for_each_rating_group_in_an_update_of_its_own():
+    keys = KeyId(10), KeyId(20), KeyId(30)
+    meters = tuple(KeyMeter(key, 100, (0, 60_000)) for key in keys)
+    items = tuple(Item(SUBSCRIBER.account, "data", "s", "data", str(key.rating_group)) for key in keys)
+    session = CreditSession("s", SUBSCRIBER, PROFILES["magma"], meters, items, Books(), ends_at=60_000)
+    session.receive(granting(session.start(0)), 0)
+
+    def asked(now: int) -> tuple[list[KeyId], list[Reporting | None]]:
+        requests = []
+        while (request := session.advance(now)) is not None:
+            requests.append(request)
+            session.receive(granting(request, 10_000), now)
+        assert all(len(request.keys) == 1 for request in requests)
+        return [one.keys[0].key for one in requests], [one.keys[0].reason for one in requests]
+
+    assert asked(0) == (list(keys), [None] * 3)
+    assert session.reauthorise()
+    assert asked(1_000) == (list(keys), [Reporting.FORCED_REAUTHORISATION] * 3)
+    assert asked(1_000) == ([], [])
+
+
+def test_staros_ends_a_rating_group_without_credit_in_so_many_words_and_asks_again_later():
+    talk = Talk(profile=PROFILES["staros"])
+    refused = KeyGrant(key=KEY, result=4012)
+    talk.session.start(0)
+    talk.session.receive(Answer(result=2001, keys=(refused,)), 0)
+    final = talk.session.advance(0)
+    assert final is not None
+    assert [(key.used, key.wanted, key.reason) for key in final.keys] == [(0, None, Reporting.FINAL)]
+    talk.session.receive(Answer(result=2001, keys=(KeyGrant(key=KEY),)), 100)
+    at, again = talk.next()
+    assert (at, again.keys[0].wanted, again.keys[0].reason) == (30_000, 0, Reporting.VALIDITY_TIME)
+    talk.session.receive(Answer(result=2001, keys=(refused,)), at)
+    last = talk.session.advance(at)
+    assert last is not None
+    assert last.keys[0].reason is Reporting.FINAL
+
+
 def test_finishing_reports_the_rest():
     talk = Talk()
     talk.open(1_000)

@@ -1,5 +1,6 @@
 """Smaller rules, and habits of clients, that the forty checks do not name."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -272,6 +273,23 @@ async def test_an_update_after_the_end_of_credit_gets_nothing(gateway: Gateway, 
         report = ccr("d;10", UPDATE, turn, subscriber(number), service(10, wanted=(), used=used))
         group = services(await gateway.ask(report))[10]
         assert (group.get(avps.RESULT_CODE), granted(group), avps.FINAL_UNIT_INDICATION in group) == (4012, None, False)
+
+
+async def test_updates_of_several_services_at_once_are_each_answered_as_if_alone(
+    house: House, gateway: Gateway, subscriber_with: Make
+) -> None:
+    """Magma sends one for each rating group after a Re-Auth-Request, without waiting for answers."""
+    number, account = subscriber_with("5.00")
+    groups = 10, 20, 99
+    await gateway.ask(ccr("d;17", OPEN, 0, subscriber(number), *(service(group, wanted=()) for group in groups)))
+    updates = [
+        ccr("d;17", UPDATE, turn, service(group, wanted=(), used=[octets(MB)])) for turn, group in enumerate(groups, 1)
+    ]
+    answers = await asyncio.gather(*(gateway.ask(update) for update in reversed(updates)))
+    found = {group: granted(units) for answer in answers for group, units in services(answer).items()}
+    assert [result(answer) for answer in answers] == [2001] * 3
+    assert found == {10: 10 * MB, 20: 5 * MB, 99: 5 * MB}
+    assert house.money(account)["balance"] == 5_000_000 - 10_000 - 100_000
 
 
 async def test_a_final_report_of_nothing(house: House, gateway: Gateway, subscriber_with: Make) -> None:
