@@ -13,7 +13,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from balances.ledger import LedgerError, Unavailable
-from ocs.http import accounts, catalogues, events, health, movements, openapi, overview, page, pricing, sessions
+from ocs.http import (
+    accounts,
+    catalogues,
+    events,
+    health,
+    movements,
+    openapi,
+    overview,
+    page,
+    pricing,
+    sessions,
+    tariffs,
+)
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
 from ocs.http.problems import (
@@ -34,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *sessions.OPERATIONS,
     *pricing.OPERATIONS,
     *catalogues.OPERATIONS,
+    *tariffs.OPERATIONS,
     *overview.OPERATIONS,
     *events.OPERATIONS,
     *health.OPERATIONS,

@@ -1,4 +1,4 @@
-"""The status page: static files without a build step, fed by the API."""
+"""The dashboard: static files without a build step, fed by the API."""
 
 from importlib.resources import files
 
@@ -15,8 +15,9 @@ POLICY = (
 FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/parts.js": ("parts.js", "text/javascript; charset=utf-8"),
+} | {
+    f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
+    for name in ("page", "api", "parts", "live", "account", "tariffs")
 }
 
 

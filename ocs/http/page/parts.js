@@ -22,6 +22,33 @@ export function table(node, heads, rows, empty) {
 
 export const pairs = (rows) => el("dl", {}, rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 
+export const nothing = (text, id) => el("p", { class: "note", id }, text);
+
+// How often what happened, most often first.
+export function codes(name, counts) {
+  const sorted = Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 8);
+  if (!sorted.length) return null;
+  return el("p", { class: "codes" }, el("span", { class: "name" }, name), sorted.map(([code, count]) => el("span", {}, `${code}: ${count.toLocaleString("en")}`)));
+}
+
+// The duration in seconds within which ``share`` of what came between two readings of a histogram was done.
+export function percentile(before, now, share) {
+  const counts = now.map((one, i) => one.count - (before[i]?.count ?? 0));
+  const all = counts.at(-1) ?? 0;
+  if (!all) return null;
+  const goal = share * all;
+  const i = counts.findIndex((count) => count >= goal);
+  const [low, under] = i ? [now[i - 1].seconds, counts[i - 1]] : [0, 0];
+  const high = now[i].seconds;
+  return high === null ? low : low + ((high - low) * (goal - under)) / (counts[i] - under || 1);
+}
+
+export function seconds(value) {
+  if (value === null) return "–";
+  if (value < 1) return `${(value * 1000).toFixed(value < 0.01 ? 1 : 0)} ms`;
+  return value < 120 ? `${value.toFixed(1)} s` : `${Math.round(value / 60)} min`;
+}
+
 export function quantity(unit, value, currency) {
   if (unit === "octets") {
     for (const [size, name] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
@@ -83,17 +110,22 @@ export function sparkline(points, label) {
   return svg;
 }
 
+// A bar of what is left and what is reserved of a whole; what is neither is used.
+export function bar(label, whole, left, held) {
+  const share = (value) => `${Math.max(0, Math.min(100, (100 * Number(value)) / (Number(whole) || 1)))}%`;
+  const parts = [["left", left], ["held", held]].map(([kind, value]) => {
+    const part = el("div", { class: kind });
+    part.style.width = share(value);
+    return part;
+  });
+  return el("div", { class: "bar", role: "img", "aria-label": label }, parts);
+}
+
 export function bucket(one, currency) {
-  const number = (value) => Number(value);
-  const share = (value) => `${Math.max(0, (100 * number(value)) / (number(one.initial) || 1))}%`;
   const say = (value) => quantity(one.unit, value, currency);
-  const left = el("div", { class: "left" });
-  const held = el("div", { class: "held" });
-  left.style.width = share(one.remaining);
-  held.style.width = share(one.reserved);
   const label = `${say(one.remaining)} left and ${say(one.reserved)} reserved of ${say(one.initial)}`;
   return el("div", { class: "bucket" },
     el("p", {}, el("strong", {}, one.offer), el("span", { class: "names" }, one.expires_at ? `ends in ${until(one.expires_at)}` : "no end")),
-    el("div", { class: "bar", role: "img", "aria-label": label }, left, held),
+    bar(label, one.initial, one.remaining, one.reserved),
     el("p", { class: "names" }, el("span", {}, `${say(one.remaining)} left`), el("span", {}, `${say(one.reserved)} reserved`), el("span", {}, `of ${say(one.initial)}`)));
 }

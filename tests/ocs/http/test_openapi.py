@@ -7,9 +7,10 @@ from typing import Any
 from starlette.routing import Route
 
 from balances.ledger import Phase
+from ocs.http import page
 from tests.ocs.http.http_desk import ALICE, Desk
 
-STATIC = {"/", "/page.css", "/page.js", "/parts.js", "/openapi.json"}
+STATIC = {*page.FILES, "/openapi.json"}
 
 
 async def test_every_route_is_described_and_every_description_is_a_route(quick: Desk) -> None:

@@ -1,0 +1,212 @@
+// One subscriber: found by any identity, shown live, and helped.
+
+import { get, newKey, send, stream } from "./api.js";
+import { bucket, el, nothing, quantity, table, until, when } from "./parts.js";
+
+const NEWEST = 20;
+const PAGE = 1000;
+const MOST_PAGES = 10;
+const SOON = 300; // milliseconds that a change waits for others before the account is read again
+
+const $ = (id) => document.getElementById(id);
+const path = (id, more = "") => `/v1/accounts/${encodeURIComponent(id)}${more}`;
+let shown = null; // id of the account on display
+let ledger = { id: null, entries: [], after: "" };
+let leave = () => {};
+let waiting = 0;
+let may = "read";
+let offers = [];
+
+export function allow(role, known) {
+  may = role;
+  offers = known;
+}
+
+// The search takes an identity of any type, with or without "type:" before it, or an account's id.
+function candidates(text) {
+  if (/^(e164|imsi|sip|nai|private):/.test(text)) {
+    return text.startsWith("sip:") ? [text, `private:${text}`] : [text.replace(/^e164:\+/, "e164:")];
+  }
+  const digits = text.replace(/[\s+()-]/g, "");
+  if (/^\d+$/.test(digits)) return [`e164:${digits}`, `imsi:${digits}`, `private:${text}`];
+  return text.includes("@") ? [`sip:${text}`, `nai:${text}`, `private:${text}`] : [`private:${text}`];
+}
+
+async function find(text) {
+  for (const identity of candidates(text)) {
+    const { accounts } = await get(`/v1/accounts?identity=${encodeURIComponent(identity)}`);
+    if (accounts.length) return accounts[0];
+  }
+  return get(path(text));
+}
+
+export async function search(text) {
+  $("who").value = text;
+  window.history.replaceState(null, "", `#${encodeURIComponent(text)}`);
+  close();
+  try {
+    const account = await find(text);
+    shown = account.id;
+    frame(account);
+    await draw(account);
+    leave = stream(`/v1/trace?account=${encodeURIComponent(account.id)}`, { handled: heard });
+  } catch (error) {
+    $("account").replaceChildren(el("p", { class: "panel", role: "alert" }, error.status === 404 ? `Nobody is known as “${text}”.` : error.message));
+  }
+  $("account").hidden = false;
+}
+
+export function close() {
+  leave();
+  leave = () => {};
+  shown = null;
+  $("account").hidden = true;
+}
+
+function heard(word) {
+  const said = el("li", { class: word.refused ? "refused" : "" }, when(word.at), el("span", { class: "what", title: word.session }, word.explanation));
+  $("requests").prepend(said);
+  $("requests-none").hidden = true;
+  while ($("requests").children.length > NEWEST) $("requests").lastChild.remove();
+  refreshSoon();
+}
+
+function refreshSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(refresh, SOON);
+}
+
+export async function refresh() {
+  const id = shown;
+  if (id === null) return;
+  const account = await get(path(id)).catch(() => null);
+  if (account && shown === id) await draw(account);
+}
+
+// What stays while figures change: the frame, the forms, and whatever is being typed into them.
+function frame(account) {
+  const part = (id, title) => [el("h3", {}, title), el("div", { id })];
+  const shut = el("button", { class: "plain", type: "button" }, "Close");
+  shut.addEventListener("click", () => { close(); $("who").focus(); });
+  $("account").replaceChildren(el("div", { class: "panel" },
+    el("header", {}, el("div", { id: "account-head" }), shut),
+    el("div", { id: "account-figures", class: "figures" }),
+    el("p", { id: "done", role: "status" }),
+    el("div", { class: "forms" }, actions(account)),
+    ...part("account-buckets", "Buckets"), ...part("account-sessions", "Open sessions"),
+    el("div", { class: "pair even" },
+      list("Requests as they come", "requests", nothing("Waiting for the next request over either door.", "requests-none")),
+      list("Last entries in the ledger", "entries"))));
+}
+
+function list(title, id, ...before) {
+  return el("section", { "aria-label": title }, el("h3", {}, title),
+    el("div", { class: "tall", tabindex: "0", role: "group", "aria-label": title }, before, el("ol", { id, class: "entries" })));
+}
+
+const RANKS = ["read", "operate", "admin"];
+const allowed = (role) => RANKS.indexOf(may) >= RANKS.indexOf(role);
+
+function actions(account) {
+  const made = [];
+  const amount = { name: "amount", required: "", inputmode: "decimal", size: "8", pattern: "-?[0-9]{1,10}([.][0-9]{1,6})?", title: "an amount such as 1.50" };
+  if (allowed("operate")) {
+    made.push(form("Top up", [["Amount", el("input", amount)], ["Reference", el("input", { name: "reference", maxlength: "256" })]],
+      (fields, key) => send("POST", path(account.id, "/topups"), fields, key), (done) => `Topped up by ${done.amount} ${account.currency}.`));
+    made.push(form("Give", [["Bundle", el("select", { name: "offer" }, offers.map((one) => el("option", { value: one.name }, one.name)))]],
+      (fields, key) => send("POST", path(account.id, "/buckets"), fields, key), (done) => `Gave ${done.bucket.offer}.`));
+  }
+  if (allowed("admin")) {
+    made.push(form("Adjust", [["By, with sign", el("input", amount)], ["Reason", el("input", { name: "reason", required: "", maxlength: "256" })]],
+      (fields, key) => send("POST", path(account.id, "/adjustments"), fields, key), (done) => `Adjusted by ${done.amount} ${account.currency}.`));
+  }
+  return made.length ? made : nothing("Your token may look and not change.");
+}
+
+// The key stays until the change is known to be done: sent twice, it is done once.
+function form(title, inputs, submit, say) {
+  let key = newKey();
+  const made = el("form", { "aria-label": title }, inputs.map(([label, input]) => el("label", {}, label, input)), el("button", {}, title));
+  made.addEventListener("input", () => { key = newKey(); });
+  made.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (await tried(async () => say(await submit(Object.fromEntries(new FormData(made)), key)))) {
+      key = newKey();
+      made.reset();
+    }
+  });
+  return made;
+}
+
+async function tried(work) {
+  try {
+    tell(await work(), "ok");
+    await refresh();
+    return true;
+  } catch (error) {
+    tell(error.message, "bad");
+    return false;
+  }
+}
+
+function tell(text, kind) {
+  $("done").textContent = text;
+  $("done").className = kind;
+}
+
+// Only what is new is read again; the ledger is long.
+async function newest(id) {
+  if (ledger.id !== id) ledger = { id, entries: [], after: "" };
+  const mine = ledger;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const found = await get(path(id, `/entries?limit=${PAGE}&after=${mine.after}`));
+    if (!found.entries.length || found.entries.at(-1).id === mine.after) break;
+    mine.after = found.entries.at(-1).id;
+    mine.entries = [...mine.entries, ...found.entries].slice(-NEWEST);
+    if (found.next === null) break;
+  }
+  return [...mine.entries].reverse();
+}
+
+let drawing = Promise.resolve();
+const draw = (account) => { drawing = drawing.then(() => drawNow(account)).catch((error) => tell(error.message, "bad")); return drawing; };
+
+async function drawNow(account) {
+  const entries = await newest(account.id);
+  if (shown !== account.id) return;
+  const { currency, money } = account;
+  const kind = { active: "ok", suspended: "warn", closed: "bad" }[account.status] ?? "";
+  $("account-head").replaceChildren(el("h2", {}, account.id, " ", el("span", { class: `badge ${kind}` }, account.status)),
+    el("p", { class: "names" }, [account.plan, ...account.identities.map((one) => `${one.type} ${one.value}`)].join(" · ")));
+  const figures = [["available", money.available], ["reserved", money.reserved], ["balance", money.balance], ["credit limit", account.credit_limit]];
+  if (Number(money.overrun)) figures.push(["overrun", money.overrun]);
+  $("account-figures").replaceChildren(...figures.map(([name, value]) => el("p", {}, el("span", {}, name), `${value} ${currency}`)));
+  $("account-buckets").replaceChildren(...(account.buckets.length ? account.buckets.map((one) => bucket(one, currency)) : [nothing("None.")]));
+  drawSessions(account);
+  $("entries").replaceChildren(...entries.map((entry) => el("li", {}, when(entry.at),
+    el("span", { class: "what", title: entry.session }, entry.explanation), el("span", { class: "after", title: "money left after it" }, after(entry, currency)))));
+}
+
+function drawSessions({ sessions, currency }) {
+  const focused = document.activeElement?.dataset.key;
+  const held = (one) => el("div", {}, `${one.key}: ${quantity(one.unit, one.granted, currency)}, used ${quantity(one.unit, one.used, currency)}`);
+  const rows = sessions.map((session) => [session.id, session.door, session.holdings.map(held), session.reserved, session.spent, until(session.deadline), abortion(session)]);
+  const heads = [["Session", "id"], ["Door", ""], ["Held", ""], ["Reserved", "number"], ["Spent", "number"], ["Lapses in", "number"], ["Action", ""]];
+  $("account-sessions").replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Open sessions" }, table(el("table"), heads, rows, "None open.")));
+  if (focused) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function abortion(session) {
+  if (!allowed("operate")) return "";
+  const button = el("button", { class: "plain", type: "button", "data-key": `abort ${session.id}`, "aria-label": `Abort session ${session.id}` }, "Abort");
+  button.addEventListener("click", () => tried(async () => {
+    const done = await send("POST", `/v1/sessions/${encodeURIComponent(session.id)}/abort`, {});
+    return `Session ${done.id} is ${done.state === "open" ? "told to end" : done.state}.`;
+  }));
+  return button;
+}
+
+function after(entry, currency) {
+  const money = entry.lines.find((line) => line.bucket === "money");
+  return money ? `${money.after} ${currency}` : "";
+}
