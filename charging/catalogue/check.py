@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from charging.catalogue import counters, decks, geography, plans, rates, services
 from charging.catalogue.decks import Deck
-from charging.catalogue.entries import Entries, Entry, Findings
+from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Catalogue, Counter, Offer
 from charging.catalogue.plan import Rate
 from charging.catalogue.plans import Materials
@@ -13,9 +13,11 @@ from charging.catalogue.schema import CounterText, OfferText
 from charging.catalogue.source import CatalogueError, Problem, Source
 
 
-def build(entries: Entries, tables: Mapping[str, str], version: str) -> Catalogue:
-    """The catalogue of these tables and CSV files (by name); raises CatalogueError with every problem found."""
-    findings = Findings(entries)
+def build(findings: Findings, tables: Mapping[str, str], version: str) -> Catalogue:
+    """The catalogue of these tables and CSV files (by name); raises CatalogueError with every problem found.
+
+    ``findings`` comes with what is wrong with the tables' shapes.
+    """
     places = geography.places(findings, tables)
     granted = findings.each("services", lambda name, entry: services.service(findings, name, entry))
     by_kind = {terms.kind: terms for terms in granted.values()}

@@ -30,11 +30,17 @@ Entries = Mapping[str, Mapping[str, Entry]]
 
 
 class Findings:
-    """The tables under check and the problems found so far."""
+    """The tables under check and the problems found so far.
 
-    def __init__(self, entries: Entries) -> None:
+    ``misshapen`` tables are known by name only: what refers to them is no mistake of its own.
+    """
+
+    def __init__(
+        self, entries: Entries, problems: list[Problem], misshapen: frozenset[tuple[str, str]] = frozenset()
+    ) -> None:
         self.entries = entries
-        self.problems: list[Problem] = []
+        self.problems = problems
+        self.misshapen = misshapen
 
     def problem(self, source: Source, message: str, hint: str = "") -> None:
         self.problems.append(Problem(source=source, message=message, hint=hint))
@@ -53,5 +59,7 @@ class Findings:
             return default
 
     def unknown(self, source: Source, section: str, name: str) -> None:
+        if (section, name) in self.misshapen:
+            return
         known = ", ".join(sorted(self.entries[section])) or "none"
         self.problem(source, f"no such entry of {section}: {name!r}", f"known: {known}")

@@ -5,25 +5,20 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from charging.catalogue import check, positions
+from charging.catalogue import check, positions, shapes
 from charging.catalogue.decks import PORTABILITY
-from charging.catalogue.entries import Entry
+from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Catalogue
-from charging.catalogue.schema import SECTIONS, RuleText, TierText
+from charging.catalogue.schema import SECTIONS
 from charging.catalogue.source import CatalogueError, Problem, Source
 
 SAMPLE = Path(__file__).parent.parent / "sample"
 """The catalogue that comes with the package."""
-
-_UNKNOWN = re.compile(r"Object contains unknown field `(.+?)`")
-_AT = re.compile(r"(.*?)(?: - at `\$(.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.([A-Za-z_]+)|\[([0-9]+)\]")
 
 
 def load(place: str | Path) -> Catalogue:
@@ -53,6 +48,8 @@ def parse(files: Mapping[str, bytes]) -> Catalogue:
     problems: list[Problem] = []
     entries: dict[str, dict[str, Entry]] = {section: {} for section in SECTIONS}
     tables: dict[str, str] = {}
+    misshapen: set[tuple[str, str]] = set()
+    unread = False
     for name, content in sorted(files.items()):
         try:
             text = content.decode()
@@ -63,14 +60,15 @@ def parse(files: Mapping[str, bytes]) -> Catalogue:
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             line = re.search(r"at line (\d+)", str(error))
             problems.append(Problem(source=Source(file=name, line=int(line[1]) if line else 1), message=str(error)))
+            unread = True
             continue
-        _collect(name, document, positions.lines(text), entries, problems)
+        misshapen |= _collect(name, document, positions.lines(text), entries, problems)
     if not any(entries.values()) and not problems:
         nowhere = Source(file=next(iter(files), "catalogue"), line=1)
         problems.append(Problem(source=nowhere, message="the catalogue is empty", hint="write at least one plan"))
-    if problems:
+    if unread or not any(entries.values()):  # what a file says that cannot be read would be missed everywhere
         raise CatalogueError(tuple(problems))
-    return check.build(entries, tables, version_of(files))
+    return check.build(Findings(entries, problems, frozenset(misshapen)), tables, version_of(files))
 
 
 def _collect(
@@ -79,15 +77,18 @@ def _collect(
     lines: dict[positions.Path, int],
     entries: dict[str, dict[str, Entry]],
     problems: list[Problem],
-) -> None:
-    """Sort a file's tables into sections, each in the shape that its section demands."""
+) -> set[tuple[str, str]]:
+    """Sort a file's tables into sections, each in the shape that its section demands; those that are not in it."""
+    misshapen: set[tuple[str, str]] = set()
     by_table: defaultdict[positions.Path, dict[positions.Path, int]] = defaultdict(dict)
     for path, line in lines.items():
         by_table[path[:2]][path[2:]] = line
     for section, tables in document.items():
         here = Source(file=file, line=lines.get((section,), _first(lines, section)))
         if section not in SECTIONS:
-            problems.append(Problem(source=here, message=f"unknown table {section!r}", hint=_guess(section, SECTIONS)))
+            problems.append(
+                Problem(source=here, message=f"unknown table {section!r}", hint=shapes.guess(section, SECTIONS))
+            )
             continue
         if not isinstance(tables, dict):
             problems.append(Problem(source=here, message=f"{section} is a table", hint=f"write [{section}.<name>]"))
@@ -99,39 +100,17 @@ def _collect(
                 other = entries[section][name].source()
                 problems.append(Problem(source=entry.source(), message=f"{name!r} stands at {other} already"))
                 continue
-            try:
-                entries[section][name] = Entry(
-                    file=file, lines=entry_lines, written=msgspec.convert(table, SECTIONS[section])
-                )
-            except msgspec.ValidationError as error:
-                problems.append(_misshapen(error, entry, SECTIONS[section]))
+            wrong = list(shapes.faults(table, SECTIONS[section]))
+            problems += [
+                Problem(source=entry.source(*fault.path), message=fault.message, hint=fault.hint) for fault in wrong
+            ]
+            if wrong:
+                misshapen.add((section, name))
+                continue
+            written = msgspec.convert(table, SECTIONS[section])
+            entries[section][name] = Entry(file=file, lines=entry_lines, written=written)
+    return misshapen
 
 
 def _first(lines: dict[positions.Path, int], section: str) -> int:
     return min((line for path, line in lines.items() if path[0] == section), default=1)
-
-
-def _misshapen(error: msgspec.ValidationError, entry: Entry, shape: Any) -> Problem:
-    match = _AT.fullmatch(str(error))
-    message, where = (match[1], match[2] or "") if match else (str(error), "")
-    path: positions.Path = tuple(key or int(number) for key, number in _STEP.findall(where))
-    unknown = _UNKNOWN.fullmatch(message)
-    if not unknown:
-        return Problem(source=entry.source(*path), message=message)
-    known = shape.__struct_encode_fields__ if hasattr(shape, "__struct_fields__") and not path else _WORDS
-    return Problem(
-        source=entry.source(*path, unknown[1]),
-        message=f"unknown key {unknown[1]!r}",
-        hint=_guess(unknown[1], known),
-    )
-
-
-_WORDS = sorted(
-    {*RuleText.__struct_encode_fields__, *TierText.__struct_encode_fields__, "action", "filters", "redirect"}
-)
-"""The keys of the tables inside tables."""
-
-
-def _guess(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), 1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

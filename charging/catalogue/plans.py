@@ -143,7 +143,8 @@ def plan(findings: Findings, name: str, entry: Entry, materials: Materials) -> P
         made = [_rule(findings, entry, kind, number, text, materials, factors) for number, text in enumerate(texts)]
         rules[kind] = tuple(rule for rule in made if rule is not None)
         _order(findings, rules[kind])
-    _gaps(findings, entry, rules)
+        if len(rules[kind]) == len(made):  # a line with a mistake of its own leaves no gap
+            _gaps(findings, entry, kind, rules[kind])
     country = findings.entries["countries"].get(written.country)
     windows, dated = _times(rules, materials)
     clock = Clock(
@@ -245,29 +246,28 @@ def _order(findings: Findings, rules: tuple[Rule, ...]) -> None:
             )
 
 
-def _gaps(findings: Findings, entry: Entry, rules: Mapping[ServiceKind, tuple[Rule, ...]]) -> None:
+def _gaps(findings: Findings, entry: Entry, kind: ServiceKind, lines: tuple[Rule, ...]) -> None:
     """Data of any rating group has a rate, and so has every time of day where one time has."""
-    data = rules[ServiceKind.DATA]
-    if data and all(rule.selectors.names() & {"rating_group", "service_id", "when"} for rule in data):
+    grouped = {"rating_group", "service_id", "when"}
+    if kind is ServiceKind.DATA and lines and all(rule.selectors.names() & grouped for rule in lines):
         findings.problem(entry.source("data"), "gap: other rating groups have no rate", "end with { rate = … }")
-    for lines in rules.values():
-        for number, rule in enumerate(lines):
-            if "when" not in rule.selectors.names():
-                continue
-            timeless = Rule(
-                selectors=Selectors(
-                    one=rule.selectors.one, some=tuple(pair for pair in rule.selectors.some if pair[0] != "when")
-                ),
-                rates=rule.rates, source=rule.source, incoming=rule.incoming,
-            )  # fmt: skip
-            if not any(other.covers(timeless) or other.deck for other in lines[number + 1 :]):
-                hint = "end with the same line without when"
-                findings.problem(rule.source, "gap: at other times this has no rate", hint)
+    for number, rule in enumerate(lines):
+        if "when" not in rule.selectors.names():
+            continue
+        timeless = Rule(
+            selectors=Selectors(
+                one=rule.selectors.one, some=tuple(pair for pair in rule.selectors.some if pair[0] != "when")
+            ),
+            rates=rule.rates, source=rule.source, incoming=rule.incoming,
+        )  # fmt: skip
+        if not any(other.covers(timeless) or other.deck for other in lines[number + 1 :]):
+            hint = "end with the same line without when"
+            findings.problem(rule.source, "gap: at other times this has no rate", hint)
 
 
 def succeed(findings: Findings, made: Mapping[str, Plan]) -> dict[str, Plan]:
     """The plans, each knowing those that replace it and from when on."""
-    successors: dict[str, list[tuple[int, Plan]]] = {}
+    direct: dict[str, list[tuple[int, Plan]]] = {}
     for name, entry in findings.entries["plans"].items():
         written: PlanText = entry.written
         if not written.replaces or written.since is None or name not in made or written.replaces not in made:
@@ -278,14 +278,35 @@ def succeed(findings: Findings, made: Mapping[str, Plan]) -> dict[str, Plan]:
                 entry.source("currency"), f"plan {replaced.name} is in {replaced.currency}", "wrong currency"
             )
         since = made[name].clock.midnight(written.since)
-        if any(since == other for other, _ in successors.get(written.replaces, [])):
+        if any(since == other for other, _ in direct.get(written.replaces, [])):
             findings.problem(entry.source("since"), f"{written.replaces} is replaced twice that day", "overlap")
-        successors.setdefault(written.replaces, []).append((since, made[name]))
+        if _goes_round(findings, name):
+            findings.problem(entry.source("replaces"), f"plan {name} would replace itself in the end", "a circle")
+            return dict(made)
+        direct.setdefault(written.replaces, []).append((since, made[name]))
     return {
-        name: msgspec.structs.replace(
-            each, successors=tuple(sorted(successors[name], key=lambda pair: pair[0])), timed=True
-        )
-        if name in successors
-        else each
+        name: msgspec.structs.replace(each, successors=_line(each, direct, 0), timed=True) if name in direct else each
         for name, each in made.items()
     }
+
+
+def _goes_round(findings: Findings, name: str) -> bool:
+    """Does a plan come back to itself over the plans that it replaces?"""
+    plans = findings.entries["plans"]
+    seen = {name}
+    while name in plans and (name := plans[name].written.replaces):
+        if name in seen:
+            return True
+        seen.add(name)
+    return False
+
+
+def _line(plan: Plan, direct: Mapping[str, list[tuple[int, Plan]]], begins: int) -> tuple[tuple[int, Plan], ...]:
+    """Who follows a plan that is in force from ``begins`` on, and who follows those: in the order of time."""
+    found: dict[int, Plan] = {}
+    for since, successor in sorted(direct.get(plan.name, []), key=lambda pair: pair[0]):
+        if since >= begins:
+            found = {at: each for at, each in found.items() if at < since}
+            found[since] = successor
+            found |= dict(_line(successor, direct, since + 1))
+    return tuple(sorted(found.items(), key=lambda pair: pair[0]))

@@ -122,6 +122,63 @@ def test_all_problems_are_said_at_once() -> None:
     assert len(problems(text)) == 3
 
 
+def test_mistakes_of_shape_and_meaning_are_said_at_once_and_none_for_another_s_sake() -> None:
+    text = (
+        TEXT.replace('holding = "5 min"', 'hodling = "5 min"\nvalidity = 5', 1)
+        .replace('validity = "1 h"\n', "", 1)
+        .replace('price = "0.09 EUR each"', 'prize = "0.09 EUR each"\nblocks = 1')
+        .replace(
+            '    { rate = "mms" },', '    { rate = "nms" },\n    { rate = "mms", too = "germany", rating_group = "x" },'
+        )
+        .replace('code = "49"', 'code = "+49"')
+    )
+    found = [problem.partition(": ")[2] for problem in problems(text)]
+    assert sorted(found) == sorted(
+        [
+            "unknown key 'hodling' (did you mean 'holding'?)",
+            "Expected `str`, got `int`",
+            "'+49' is no country code (1 to 3 digits, without + or 00)",
+            "unknown key 'prize' (did you mean 'price'?)",
+            "Expected `str`, got `int`",
+            "unknown key 'too' (did you mean 'to'?)",
+            "Expected `int | array`, got `str`",
+        ]
+    )
+
+
+YEARS = """
+[plans.a]
+currency = "EUR"
+sms = [{ rate = "sms" }]
+[plans.b]
+currency = "EUR"
+replaces = "a"
+since = 2027-01-01
+sms = [{ rate = "sms" }]
+[plans.c]
+currency = "EUR"
+replaces = "b"
+since = 2028-01-01
+sms = [{ rate = "sms" }]
+"""
+
+
+def test_those_of_a_plan_follow_its_successor_s_successor_too() -> None:
+    plan = parse({"c.toml": (TEXT + YEARS).encode()}).find("a")
+    assert plan is not None
+    new_years = [1_798_761_600_000, 1_830_297_600_000]
+    names = [plan.at(at + step).name for at in new_years for step in (-1, 0)]
+    assert names == ["a", "b", "b", "c"]
+    assert plan.replaced_after(new_years[0]) == new_years[1]
+
+
+def test_no_plan_replaces_itself_in_the_end() -> None:
+    round_ = YEARS.replace(
+        '[plans.a]\ncurrency = "EUR"', '[plans.a]\ncurrency = "EUR"\nreplaces = "c"\nsince = 2029-01-01'
+    )
+    assert any("would replace itself in the end" in problem for problem in problems(TEXT + round_))
+
+
 def test_broken_toml_is_a_problem_with_its_line() -> None:
     assert problems("[plans.x]\ncurrency =\n") == ["c.toml:2: Invalid value (at line 2, column 11)"]
     assert "c.toml:1" in problems("\ufeff[")[0]
