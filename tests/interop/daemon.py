@@ -23,9 +23,9 @@ SLICE = 10
 
 
 class Daemon:
-    """``ocs serve`` with the sample catalogue on a network of its own; data outlive ``stop`` and ``start``."""
+    """``ocs serve`` on a network of its own; data outlive ``stop`` and ``start``."""
 
-    def __init__(self, network: Network, directory: Path) -> None:
+    def __init__(self, network: Network, directory: Path, **settings: str) -> None:
         self._directory = directory
         self._environment = {
             "OCS_DAEMON__DIRECTORY": str(directory / "var"),
@@ -38,6 +38,7 @@ class Daemon:
             "OCS_SIP_CREDIT__SLICE": str(SLICE),
             "OCS_HTTP__HOST": network.server,
             "OCS_HTTP__PORT": str(HTTP),
+            **settings,
         }
         self.address = network.server
         self._api = httpx.Client(base_url=f"http://{network.server}:{HTTP}", timeout=10, trust_env=False)
@@ -45,8 +46,10 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [sys.executable, "-c", "from ocs.cli import main; main()", "serve", "--sample"]
+        command = [sys.executable, "-c", "from ocs.cli import main; main()", "serve"]
         command += ["--config", str(ROOT / "config.toml")]
+        if "OCS_CHARGING__CATALOGUE" not in self._environment:
+            command.append("--sample")
         program = self._program = Program("ocs", command, self._directory, self._environment)
         ports = self._directory / "var" / "ports.json"
 

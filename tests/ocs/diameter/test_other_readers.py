@@ -10,6 +10,7 @@ from diameter.message import Message as TheirMessage
 from diameter.message import commands
 from diameter.message.avp.grouped import MultipleServicesCreditControl, SubscriptionId, UsedServiceUnit
 
+from ocs.credit_control.finals import filter_rule
 from ocs.diameter import avps
 from ocs.diameter.answer import Answer, Identity, compose, refusal
 from ocs.diameter.codec import encode_message
@@ -59,6 +60,7 @@ def full_answer() -> bytes:
         (
             avps.FINAL_UNIT_ACTION.encode(1),
             avps.RESTRICTION_FILTER_RULE.encode("permit out ip from any to any"),
+            avps.FILTER_ID.encode("portal"),
             redirect,
         )
     )
@@ -74,6 +76,8 @@ def full_answer() -> bytes:
             avps.VOLUME_QUOTA_THRESHOLD.encode(2_000_000),
             avps.UNIT_QUOTA_THRESHOLD.encode(1),
             avps.QUOTA_HOLDING_TIME.encode(300),
+            avps.QUOTA_CONSUMPTION_TIME.encode(20),
+            avps.TIME_QUOTA_MECHANISM.encode((avps.TIME_QUOTA_TYPE.encode(1), avps.BASE_TIME_INTERVAL.encode(60))),
             avps.TRIGGER.encode((avps.TRIGGER_TYPE.encode(1),)),
             avps.REFUND_INFORMATION.encode(b"chg-1"),
         )
@@ -88,8 +92,17 @@ def full_answer() -> bytes:
         avps.CHECK_BALANCE_RESULT.encode(0),
         avps.CREDIT_CONTROL_FAILURE_HANDLING.encode(0),
         avps.DIRECT_DEBITING_FAILURE_HANDLING.encode(1),
+        *filters(),
     )
     return compose(request(), Answer(avps=parts), IDENTITY)
+
+
+def filters() -> list[bytes]:
+    """Where these stand, in QoS-Final-Unit-Indication, tshark does not look: it does not know that one yet."""
+    texts = "deny in tcp from !192.0.2.0/24 80,8000-8100 to 2001:db8::1 443", "permit out ip from any to assigned"
+    rules = [filter_rule(text, number) for number, text in enumerate(texts)]
+    assert None not in rules
+    return [rule for rule in rules if rule is not None]
 
 
 def everything_we_send() -> list[bytes]:

@@ -256,6 +256,51 @@ async def test_a_message_costs_by_recipient_and_part(
 
 
 @pytest.mark.rfc("32.299", "5.2.1")
+@pytest.mark.parametrize("context", [SMS, MMS])
+@pytest.mark.parametrize(("delivered", "charged"), [(1, 1), (2, 2), (0, 0), (None, 0)])
+async def test_a_message_is_reserved_at_submission_and_charged_by_what_was_delivered(
+    house: House, gateway: Gateway, subscriber_with: Make, context: str, delivered: int | None, charged: int
+) -> None:
+    """ECUR: two recipients; reserved with CCR-I, settled or released with CCR-T."""
+    number, account = subscriber_with("1.00")
+    price, group = (90_000, 300) if context == SMS else (290_000, 400)
+    address = avps.RECIPIENT_ADDRESS.encode([avps.ADDRESS_TYPE.encode(1), avps.ADDRESS_DATA.encode("493012345678")])
+    mms = avps.SERVICE_INFORMATION.encode([avps.MMS_INFORMATION.encode([address, address])])
+    info = sms(2, None) if context == SMS else mms
+    session = f"d;18;{context};{delivered}"
+    asked = ccr(session, OPEN, 0, subscriber(number), service(group, wanted=()), info, context=context)
+    assert granted(services(await gateway.ask(asked))[group]) == 2
+    assert house.money(account)["reserved"] == 2 * price
+    used = None if delivered is None else [avps.CC_SERVICE_SPECIFIC_UNITS.encode(delivered)]
+    end = ccr(session, CLOSE, 1, service(group, used=used), context=context)
+    first = await gateway.ask(end)
+    assert result(first) == 2001
+    assert bytes(await gateway.ask(end, flags=0xD0))[20:] == bytes(first)[20:]
+    left = 1_000_000 - charged * price
+    assert house.money(account) == {"balance": left, "reserved": 0, "available": left, "overrun": 0}
+
+
+@pytest.mark.rfc("8506", "6.3")
+async def test_one_of_three_recipients_is_given_back(house: House, gateway: Gateway, subscriber_with: Make) -> None:
+    number, account = subscriber_with("1.00")
+    debit = avps.REQUESTED_ACTION.encode(0)
+    sent = await gateway.ask(
+        ccr("d;19", EVENT, 0, subscriber(number), debit, service(300, wanted=()), sms(3, None), context=SMS)
+    )
+    token = services(sent)[300].get(avps.REFUND_INFORMATION)
+    assert token is not None
+    one = avps.REQUESTED_SERVICE_UNIT.encode([avps.CC_SERVICE_SPECIFIC_UNITS.encode(1)])
+    group = [one, avps.RATING_GROUP.encode(300), avps.REFUND_INFORMATION.encode(token)]
+    back = avps.REQUESTED_ACTION.encode(1), avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(group)
+    refund = ccr("d;19r", EVENT, 0, subscriber(number), *back, context=SMS)
+    first = await gateway.ask(refund)
+    assert (result(first), granted(services(first)[300])) == (2001, 1)
+    assert money(first.require(avps.COST_INFORMATION)) == (9, -2, 978)
+    assert bytes(await gateway.ask(refund, flags=0xD0))[20:] == bytes(first)[20:]
+    assert house.money(account)["balance"] == 1_000_000 - 2 * 90_000
+
+
+@pytest.mark.rfc("32.299", "5.2.1")
 async def test_a_picture_message_costs_by_recipient(house: House, gateway: Gateway, subscriber_with: Make) -> None:
     number, account = subscriber_with("1.00")
     address = avps.RECIPIENT_ADDRESS.encode([avps.ADDRESS_TYPE.encode(1), avps.ADDRESS_DATA.encode("493012345678")])
