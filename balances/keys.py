@@ -86,6 +86,11 @@ class Keys:
         return self._name("outbox")
 
     @property
+    def confirmed(self) -> bytes:
+        """String: written to see when everything before it is on disk."""
+        return self._name("confirmed")
+
+    @property
     def house(self) -> bytes:
         """Hash: ``<asset>:credited`` and so on, the mirror of all accounts of the shard."""
         return self._name("house")

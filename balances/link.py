@@ -50,10 +50,10 @@ class Script:
         return f"<script {self.name} {self.sha[:8]}>"
 
 
-class _Call:
+class Call:
     """A command that waits for its reply. It keeps its place in the queue when nobody waits any more."""
 
-    __slots__ = ("args", "deadline", "future", "keys", "name", "script", "started")
+    __slots__ = ("args", "deadline", "future", "hops", "keys", "name", "script", "started")
 
     def __init__(
         self, name: str, script: Script | None = None, keys: Sequence[bytes] = (), args: Sequence[Argument] = ()
@@ -65,9 +65,17 @@ class _Call:
         self.future: asyncio.Future[Reply]
         self.started = 0.0
         self.deadline = 0.0
+        self.hops = 0
+        """How often it was sent on to another node."""
+
+    def command(self) -> tuple[Argument, ...]:
+        """It whole, for sending it once more where the store's word is that it ran nothing."""
+        if self.script is None:
+            return tuple(self.args)
+        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection's life: write in batches, match replies to calls in their order."""
 
     def __init__(
@@ -76,14 +84,16 @@ class _Connection(asyncio.Protocol):
         timeout: float,
         observer: Observer,
         health: Health,
-        on_lost: Callable[["_Connection"], None],
+        on_lost: Callable[["Connection"], None],
+        redirected: "Redirected | None",
     ) -> None:
         self.loop = loop
         self.health = health
         self.on_lost = on_lost
+        self.redirected = redirected
         self.timeout = timeout
         self.observer = observer
-        self.pending: deque[_Call] = deque()
+        self.pending: deque[Call] = deque()
         self.lost = asyncio.Event()
         self._out: list[bytes] = []
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
@@ -93,7 +103,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are not registered as such
 
-    def request(self, call: _Call, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
+    def request(self, call: Call, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
         """Send a call for the first time."""
         call.future = self.loop.create_future()
         call.started = perf_counter()  # uvloop's clock stands still within a turn and counts milliseconds
@@ -101,7 +111,15 @@ class _Connection(asyncio.Protocol):
         self._send(call, _pack(command))
         return call.future
 
-    def _send(self, call: _Call, packed: bytes) -> None:
+    def repeat(self, call: Call, asking: bool) -> None:
+        """Send a call again that ran nowhere; its future and deadline are those of the first time."""
+        if asking:
+            ask = Call("ASKING")
+            ask.future, ask.deadline = self.loop.create_future(), call.deadline
+            self._send(ask, _pack(("ASKING",)))
+        self._send(call, _pack(call.command()))
+
+    def _send(self, call: Call, packed: bytes) -> None:
         if not self._out:
             self.loop.call_soon(self._flush)
         self._out.append(packed)
@@ -125,7 +143,7 @@ class _Connection(asyncio.Protocol):
         except hiredis.ProtocolError:
             self.abort()
 
-    def _answer(self, call: _Call, reply: Reply) -> None:
+    def _answer(self, call: Call, reply: Reply) -> None:
         if isinstance(reply, hiredis.ReplyError):
             self._fail(call, str(reply))
             return
@@ -136,10 +154,12 @@ class _Connection(asyncio.Protocol):
         if not call.future.done():
             call.future.set_result(reply)
 
-    def _fail(self, call: _Call, message: str) -> None:
-        script, call.script = call.script, None
-        if script is not None and message.startswith("NOSCRIPT") and not call.future.done():
-            self._send(call, _pack(("EVAL", script.text, len(call.keys), *call.keys, *call.args)))
+    def _fail(self, call: Call, message: str) -> None:
+        if call.script is not None and message.startswith("NOSCRIPT") and not call.future.done():
+            self._send(call, _pack(call.command()))
+            call.keys, call.args, call.script = (), call.command(), None
+            return
+        if self.redirected and message.startswith(("MOVED ", "ASK ")) and self.redirected(call, message):
             return
         self.observer.error("reply")
         not_now = message.startswith(_NOT_NOW)
@@ -148,6 +168,8 @@ class _Connection(asyncio.Protocol):
         if not call.future.done():
             error = Unavailable if not_now else ReplyError
             call.future.set_exception(error(f"{call.name}: {message}"))
+        if message.startswith("READONLY"):
+            self.abort()  # a master no longer: perhaps another is to be found
 
     def _expire(self) -> None:
         """Fail the calls whose time is over. A store silent for twice that long is given up: the line may be dead."""
@@ -190,8 +212,12 @@ class _Connection(asyncio.Protocol):
         self.lost.set()
 
 
+Redirected = Callable[[Call, str], bool]
+"""Told of a call that another node must answer; says whether it was sent there."""
+
+
 class Link:
-    """The store, as long as it can be reached.
+    """The store, as long as it can be reached: one instance. ``topology.link_to`` makes the link a target needs.
 
     ``timeout``: seconds after which a call is Unavailable. ``limit``: calls in flight; one more is Unavailable at once.
     ``scripts`` are loaded at every connect. While there is no connection each call fails at once; the link keeps trying
@@ -215,8 +241,9 @@ class Link:
         self._limit = limit
         self._observer: Observer = observer or Unobserved()
         self._health = Health(self.target)
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self.redirected: Redirected | None = None
 
     def __repr__(self) -> str:
         state = f"{self.in_flight} in flight" if self.connected else "not connected"
@@ -241,6 +268,10 @@ class Link:
                 if asyncio.get_running_loop().time() + pause >= deadline or isinstance(problem, ReplyError):
                     raise Unavailable(f"{self.target}: {problem}") from problem
             await asyncio.sleep(pause)
+        self.keep(connection)
+
+    def keep(self, connection: Connection | None = None) -> None:
+        """Keep connected from now on, whether there is a connection yet or not."""
         self._keeper = asyncio.create_task(self._keep(connection), name=f"link {self.target}")
 
     async def close(self) -> None:
@@ -256,14 +287,22 @@ class Link:
 
     def call(self, *args: Argument) -> "asyncio.Future[Reply]":
         """Send one command; the future holds its reply, ReplyError or Unavailable."""
-        return self._request(_Call(str(args[0])), args)
+        return self._request(Call(str(args[0]), args=args), args)
+
+    def node_of(self, key: bytes) -> "Link":  # noqa: ARG002
+        """The link to the master that has a key."""
+        return self
+
+    async def everywhere(self, *args: Argument) -> list[Reply]:
+        """Send one command to every master there is."""
+        return [await self.call(*args)]
 
     def script(self, script: Script, keys: Sequence[bytes], args: Sequence[Argument]) -> "asyncio.Future[Reply]":
         """Run a script in one round trip; the future holds its reply, ReplyError or Unavailable."""
         command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-        return self._request(_Call(script.name, script, keys, args), command)
+        return self._request(Call(script.name, script, keys, args), command)
 
-    def _request(self, call: _Call, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
+    def _request(self, call: Call, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
         connection = self._connection
         if connection is None:
             return self._refuse("connection", f"{call.name}: no connection to the store")
@@ -277,10 +316,11 @@ class Link:
         future.set_exception(Unavailable(message))
         return future
 
-    async def _keep(self, connection: _Connection) -> None:
+    async def _keep(self, connection: Connection | None) -> None:
         """Connect again whenever the connection is lost, with growing pauses."""
         while True:
-            await connection.lost.wait()
+            if connection is not None:
+                await connection.lost.wait()
             for pause in _pauses():
                 try:
                     connection = await self._connect()
@@ -288,16 +328,16 @@ class Link:
                 except (OSError, Unavailable, ReplyError):
                     await asyncio.sleep(pause)
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> Connection:
         """One attempt: connect, introduce ourselves, load the scripts; only then may calls use the connection."""
         loop = asyncio.get_running_loop()
-        target = self.target
 
-        def protocol() -> _Connection:
-            return _Connection(loop, self._timeout, self._observer, self._health, self._forget)
+        def protocol() -> Connection:
+            return Connection(loop, self._timeout, self._observer, self._health, self._forget, self.redirected)
 
         try:
             async with asyncio.timeout(self._timeout):
+                target = await self._locate()
                 if target.path:
                     _, connection = await loop.create_unix_connection(protocol, target.path)
                 else:
@@ -307,7 +347,8 @@ class Link:
             raise Unavailable(f"no connection in {self._timeout:g} s") from None
         try:
             for command in self._introduction():
-                await connection.request(_Call(str(command[0])), command)
+                await connection.request(Call(str(command[0])), command)
+            await self._examine(connection)
         except BaseException:
             connection.abort()
             raise
@@ -315,7 +356,14 @@ class Link:
         self._health.connected()
         return connection
 
-    def _forget(self, connection: _Connection) -> None:
+    async def _locate(self) -> Target:
+        """The instance to connect to now."""
+        return self.target
+
+    async def _examine(self, connection: Connection) -> None:
+        """Is this whom we wanted? Raises Unavailable."""
+
+    def _forget(self, connection: Connection) -> None:
         if self._connection is connection:
             self._connection = None
             now = asyncio.get_running_loop().time()

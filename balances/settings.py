@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from balances.server import Durability
 from balances.target import BadUrl, parse_target
 
 EMBEDDED = "embedded"
@@ -14,7 +15,7 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Where the money is kept, how durably, and what is done with the ledger entries."""
 
     url: str = EMBEDDED
-    """The store: ``embedded``, ``redis://``, ``rediss://`` or ``unix://``."""
+    """The store: ``embedded``, ``redis://``, ``unix://``, ``redis+sentinel://``, ``redis+cluster://``."""
 
     password_file: str = ""
     """File whose first line is the store's password, so that it need not stand in the URL."""
@@ -30,6 +31,10 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     fsync: Literal["everysec", "always"] = "everysec"
     """Embedded store: with ``everysec`` a power cut costs up to a second, a crash nothing; with ``always`` nothing."""
+
+    durability: Durability = Durability.PROCESS
+    """When a top-up, adjustment or bundle counts as done: ``process``, when the store has it; ``disk``, when it is on
+    the store's disk; ``replica``, when it is on a replica's disk as well. docs/durability.md says what each loses."""
 
     reaper_interval: float = 0.5
     """Seconds between two looks for sessions nobody renewed."""
@@ -49,6 +54,9 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     outbox_entries: int = 1_000_000
     """Journalled entries that stay in the store for reading, over all shards; older ones are only in the journal."""
 
+    outbox_backlog: int = 4_000_000
+    """Entries beyond outbox_entries in the store, because the journal is behind, above which nothing new is begun."""
+
     def __post_init__(self) -> None:
         if self.url != EMBEDDED:
             try:
@@ -62,5 +70,5 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("journal_file_size is below 65536: every few entries would begin a new file")
         if self.journal_file_age <= 0:
             raise ValueError("journal_file_age must be above 0")
-        if self.outbox_entries < 0:
-            raise ValueError("outbox_entries must not be below 0")
+        if min(self.outbox_entries, self.outbox_backlog) < 0:
+            raise ValueError("outbox_entries and outbox_backlog must not be below 0")

@@ -15,6 +15,7 @@ import msgspec
 from balances import books, wire
 from balances.audit import Findings, examine, total
 from balances.books import AccountBook, Purse, SessionBook
+from balances.confirmation import Confirmation
 from balances.keys import META, SHARDS, Keys, encode, identity_name, shard_of
 from balances.ledger import (
     Account,
@@ -43,10 +44,11 @@ from balances.ledger import (
     Unavailable,
     Verdict,
 )
-from balances.link import Link, ReplyError
+from balances.link import Link
 from balances.memory import DAY, RETRY
 from balances.money import LIMIT
 from balances.scripts import VERBS, script
+from balances.server import Durability, StoreRefused, check_server
 from balances.wire import bounded, pack, text
 
 FORMAT = 4
@@ -55,8 +57,7 @@ FORMAT = 4
 OPERATIONS_KEPT = 30 * DAY
 """Milliseconds for which a movement or gift is recognised when it is repeated."""
 
-OLDEST = {"valkey": (8, 0), "redis": (7, 2)}
-"""Oldest server versions that are accepted."""
+_BEGINNINGS = (Phase.OPEN, Phase.EVENT)
 
 _CANARY = "!canary"
 """An account that does not exist, to probe the scripts with."""
@@ -82,52 +83,40 @@ class ShardBooks:
     last: str
 
 
-class StoreRefused(Exception):
-    """The store cannot hold the ledger: wrong server, settings or data. The message says what to change."""
-
-
 class StoreLedger:
     """See ``ledger.Ledger``. ``window``: milliseconds for which an ended session still replays its answers.
 
-    ``prepare`` must have been called before anything else, once per process.
+    ``prepare`` must have been called before anything else, once per process. ``confirmation``: credits are done when it
+    says so.
     """
 
-    def __init__(self, link: Link, shards: int = SHARDS, window: int = DAY) -> None:
+    def __init__(
+        self, link: Link, shards: int = SHARDS, window: int = DAY, confirmation: Confirmation | None = None
+    ) -> None:
         self.link = link
         self.window = window
         self.keys = [Keys(shard) for shard in range(shards)]
         self.scripts = {verb: script(verb) for verb in VERBS}
+        self.confirmation = confirmation
+        self.behind = False
+        """The journal is too far behind for anything new to be begun (``backlog``)."""
 
     def __repr__(self) -> str:
         return f"<StoreLedger of {len(self.keys)} shards on {self.link!r}>"
 
-    async def prepare(self) -> None:
-        """Check server and data, or make the data's frame in an empty store; raises StoreRefused, Unavailable."""
-        await self._check_server()
+    async def prepare(self, durability: Durability = Durability.PROCESS) -> list[str]:
+        """Check server and data, or make the data's frame in an empty store; raises StoreRefused, Unavailable.
+
+        Returns what is worth knowing of the store, a sentence each.
+        """
+        warnings = await check_server(self.link, durability)
         meta = {b"format": str(FORMAT).encode(), b"shards": str(len(self.keys)).encode()}
         for field, ours in meta.items():
             await self.link.call("HSETNX", META, field, ours)
             theirs = await self.link.call("HGET", META, field)
             if theirs != ours:
                 raise StoreRefused(f"the store was made with {text(field)} {text(theirs)}, this is {text(ours)}")
-
-    async def _check_server(self) -> None:
-        info = dict(
-            line.split(":", 1) for line in text(await self.link.call("INFO", "server")).splitlines() if ":" in line
-        )
-        kind = info.get("server_name", "redis")
-        version = info.get(f"{kind}_version", info.get("redis_version", "0.0"))
-        oldest = OLDEST.get(kind, OLDEST["redis"])
-        if tuple(int(part) for part in version.split(".")[:2]) < oldest:
-            raise StoreRefused(f"the store is {kind} {version}; {kind} {oldest[0]}.{oldest[1]} or later is needed")
-        try:
-            policy = await self.link.call("CONFIG", "GET", "maxmemory-policy")
-        except ReplyError:  # hosted stores keep their settings to themselves
-            return
-        if policy and policy[1] != b"noeviction":
-            raise StoreRefused(
-                f"the store's maxmemory-policy is {text(policy[1])}: it would throw accounts away; set noeviction"
-            )
+        return warnings
 
     async def _run(self, verb: str, keys: Sequence[bytes], *args: bytes | str | int) -> Any:
         return await self.link.script(self.scripts[verb], keys, args)
@@ -277,7 +266,9 @@ class StoreLedger:
             OPERATIONS_KEPT,
         ]
         keys = self._books_of(movement.address, movement.operation)
-        return _receipt(movement.address, await self._do("move", keys, movement.operation, pack(fields)))
+        reply = await self._do("move", keys, movement.operation, pack(fields))
+        await self._confirm(movement.address, movement.operation)
+        return _receipt(movement.address, reply)
 
     async def give(self, gift: Gift) -> Receipt:
         content = pack(["give", gift.offer, gift.unit.value, str(gift.amount), gift.priority])
@@ -296,7 +287,15 @@ class StoreLedger:
             -1 if gift.lasts is None else bounded(gift.lasts),
         ]
         keys = [*self._books_of(gift.address, gift.operation), self.keys[gift.address.shard].due]
-        return _receipt(gift.address, await self._do("give", keys, gift.operation, pack(fields)))
+        reply = await self._do("give", keys, gift.operation, pack(fields))
+        await self._confirm(gift.address, gift.operation)
+        return _receipt(gift.address, reply)
+
+    async def _confirm(self, address: Address, operation: str) -> None:
+        """A repeat waits too: whoever did it first may not have heard that it is safe."""
+        if self.confirmation is not None:
+            keys = self.keys[address.shard]
+            await self.confirmation.confirm(keys.operation(address.account, operation), keys.confirmed)
 
     def _books_of(self, address: Address, operation: str) -> list[bytes]:
         keys, account = self.keys[address.shard], address.account
@@ -307,6 +306,8 @@ class StoreLedger:
     # Sessions
 
     async def charge(self, charge: Charge) -> Charged:
+        if self.behind and charge.phase in _BEGINNINGS:
+            raise Unavailable("the journal is behind: nothing new is begun")
         keys, account = self.keys[charge.address.shard], charge.address.account
         reply: bytes = await self.link.script(
             self.scripts["charge"],

@@ -13,6 +13,7 @@ import msgspec
 from balances.ledger import Identity, Record, Unavailable, Unit
 from balances.link import Link, ReplyError
 from balances.target import Target
+from balances.topology import link_to
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Bus:
 
     def __init__(self, link: Link, target: Target, name: str) -> None:
         self._link = link
-        self._reader = Link(target, name=name, timeout=_WAIT / 1000 + 2)
+        self._reader = link_to(target, name=name, timeout=_WAIT / 1000 + 2)
         self._task: asyncio.Task[None] | None = None
         self.listeners: list[Listener] = []
 

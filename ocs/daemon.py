@@ -16,8 +16,8 @@ from balances.journal import Journal
 from balances.ledger import Unavailable
 from balances.money import parse_amount
 from balances.reaper import Reaper
+from balances.server import StoreRefused
 from balances.settings import EMBEDDED, BalancesSettings
-from balances.store import StoreRefused
 from balances.target import BadUrl, Target, parse_target
 from balances.watches import Watches
 from charging.catalogue import CatalogueError

@@ -4,17 +4,25 @@ Nothing in here is kept that matters, so any number of processes may run it besi
 """
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from balances.backlog import Backlog
+from balances.confirmation import PATIENCE as CONFIRMED_IN
+from balances.confirmation import Confirmation
 from balances.ledger import Unavailable
 from balances.link import Link
 from balances.scripts import all_scripts
+from balances.server import Durability
+from balances.settings import BalancesSettings
 from balances.store import StoreLedger
 from balances.target import Target
+from balances.topology import link_to
 from charging.catalogue import Catalogue, load, parse
 from charging.engine import Engine
 from ocs.bus import Bus
@@ -39,6 +47,8 @@ from ocs.sockets import DoorSockets
 from ocs.sy.door import SpendingLimitDoor
 from ocs.telling import Teller
 from sip_credit.server import SipServer
+
+log = logging.getLogger(__name__)
 
 
 def reload_on_hangup(reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -67,11 +77,12 @@ class Charging:
     engine: Engine
     bus: Bus
     follower: Follower | None
+    opened: AsyncExitStack
 
     @classmethod
     async def open(cls, config: Config, target: Target, metrics: Metrics, name: str) -> "Charging":
         """Connect, check the store, get the catalogue; raises CatalogueError, StoreRefused, Unavailable, OSError."""
-        link = Link(
+        link = link_to(
             target,
             scripts=all_scripts(),
             name=name,
@@ -79,24 +90,48 @@ class Charging:
             limit=config.balances.in_flight,
             observer=VaultObserver(metrics),
         )
-        await link.open(config.balances.patience)
-        try:
-            ledger = StoreLedger(link)
-            await ledger.prepare()
+        async with AsyncExitStack() as stack:
+            await link.open(config.balances.patience)
+            stack.push_async_callback(link.close)
+            ledger = StoreLedger(link, confirmation=await _confirmation(stack, config.balances, target, name))
+            for warning in await ledger.prepare(config.balances.durability):
+                log.warning("%s", warning)
             archive = Archive(link) if config.charging.catalogue_from == "store" else None
             catalogue, position = await _catalogue(archive, config.charging.catalogue)
             bus = Bus(link, target, f"{name}-bus")
             await bus.open(config.balances.patience)
-        except BaseException:
-            await link.close()
-            raise
+            stack.push_async_callback(bus.close)
+            if config.balances.journal:
+                _watch_backlog(stack, ledger, config.balances.outbox_entries + config.balances.outbox_backlog)
+            opened = stack.pop_all()
         engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics, Teller(bus)))
         follower = Follower(archive, engine, wall_clock, metrics, position) if archive else None
-        return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower)
+        return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower, opened=opened)
 
     async def close(self) -> None:
-        await self.bus.close()
-        await self.link.close()
+        await self.opened.aclose()
+
+
+async def _confirmation(
+    stack: AsyncExitStack, balances: BalancesSettings, target: Target, name: str
+) -> Confirmation | None:
+    """What says when a credit is done; None: the store's answer does."""
+    if balances.durability is Durability.PROCESS:
+        return None
+    link = link_to(target, name=f"{name}-credits", timeout=CONFIRMED_IN / 1000 + 1)
+    await link.open(balances.patience)
+    stack.push_async_callback(link.close)
+    return Confirmation(link, balances.durability)
+
+
+def _watch_backlog(stack: AsyncExitStack, ledger: StoreLedger, limit: int) -> None:
+    task = asyncio.create_task(Backlog(ledger, limit).run(), name="backlog")
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
 
 
 async def _catalogue(archive: Archive | None, place: str) -> tuple[Catalogue, str]:

@@ -93,8 +93,9 @@ def check_config(path: Path | None, probe: bool, as_json: bool) -> None:
 
 def _probe(settings: Config) -> None:
     from balances.ledger import Unavailable
-    from balances.link import Link
-    from balances.store import StoreLedger, StoreRefused
+    from balances.server import StoreRefused
+    from balances.store import StoreLedger
+    from balances.topology import link_to
     from ocs.daemon import store_target
 
     if settings.balances.url == EMBEDDED:
@@ -102,10 +103,11 @@ def _probe(settings: Config) -> None:
         return
 
     async def connect() -> None:
-        link = Link(store_target(settings.balances), name="ocs-probe", timeout=settings.balances.timeout)
+        link = link_to(store_target(settings.balances), name="ocs-probe", timeout=settings.balances.timeout)
         await link.open(patience=settings.balances.timeout)
         try:
-            await StoreLedger(link).prepare()
+            for warning in await StoreLedger(link).prepare(settings.balances.durability):
+                click.echo(f"warning: {warning}", err=True)
         finally:
             await link.close()
 

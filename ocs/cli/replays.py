@@ -8,12 +8,13 @@ from pathlib import Path
 from balances.embedded import EmbeddedStore
 from balances.journal_files import DamagedJournal
 from balances.ledger import Unavailable
-from balances.link import Link
 from balances.replay import Replayed, replay
 from balances.scripts import all_scripts
+from balances.server import StoreRefused
 from balances.settings import EMBEDDED
-from balances.store import StoreLedger, StoreRefused
+from balances.store import StoreLedger
 from balances.target import BadUrl
+from balances.topology import link_to
 from ocs.cli.client import NOT_SO, UNREACHABLE, fail, show
 from ocs.config import Config
 
@@ -40,7 +41,7 @@ async def _replay(config: Config, directory: Path, journals: Sequence[Path]) -> 
 
     embedded = config.balances.url == EMBEDDED
     target = EmbeddedStore(directory / "store").url if embedded else store_target(config.balances)
-    link = Link(target, scripts=all_scripts(), name="ocs-replay", timeout=_PATIENCE)
+    link = link_to(target, scripts=all_scripts(), name="ocs-replay", timeout=_PATIENCE)
     await link.open(patience=0.0 if embedded else config.balances.patience)
     try:
         return await replay(StoreLedger(link), journals)

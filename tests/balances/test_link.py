@@ -308,6 +308,8 @@ async def test_tls_checks_the_certificate(server, certificate):
         ("redis://u:p@h:7/2", "redis://h:7/2"),
         ("rediss://h:7", "rediss://h:7/0"),
         ("unix:///run/a%20b?db=1", "unix:///run/a b?db=1"),
+        ("redis+sentinel://u:p@h,g:7/m?db=2", "redis+sentinel://h:26379,g:7/m?db=2"),
+        ("rediss+cluster://:p@h:7,[::1]?ssl_ca_certs=f", "rediss+cluster://h:7,::1:6379"),
     ],
 )
 def test_urls(url, shown):
@@ -317,8 +319,10 @@ def test_urls(url, shown):
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis+sentinel://h", "not supported yet"),
-        ("redis+cluster://h", "not supported yet"),
+        ("redis+sentinel://h", "name of the service"),
+        ("redis+sentinel://h:x/m", "port"),
+        ("redis+cluster://h,/", "no host"),
+        ("redis+cluster://h/0", "no databases"),
         ("http://h", "begins with"),
         ("localhost", "begins with"),
         ("redis://", "no host"),

@@ -7,7 +7,8 @@ from balances.ledger import Account, Charge, Movement, NewAccount, Phase, Quote,
 from balances.link import Link, ReplyError
 from balances.price import Price, Step
 from balances.scripts import VERBS, all_scripts, assemble
-from balances.store import StoreLedger, StoreRefused
+from balances.server import StoreRefused
+from balances.store import StoreLedger
 from tests.servers import valkey
 
 DATA = Quote(price=Price(0, (Step(None, 1, 1),)))

@@ -68,8 +68,8 @@ def test_a_file_is_open_only_where_it_says_so(tmp_path):
         ("[daemon]\nworkers = 0\n", r"ocs\.toml:4: \[daemon\] workers must be between 1 and 256"),
         ('[daemon]\nlog_level = "loud"\n', r"ocs\.toml:4: \[daemon\] log_level: Invalid enum value 'loud'"),
         ('[balances]\nurl = "http://x"\n', r"ocs\.toml:4: \[balances\] url: http: a store's URL begins with"),
-        ('[balances]\nurl = "redis+sentinel://x"\n', r"ocs\.toml:4: .*not supported yet"),
-        ('[balances]\nurl = "redis+cluster://x"\n', r"ocs\.toml:4: .*not supported yet"),
+        ('[balances]\nurl = "redis+sentinel://x"\n', r"ocs\.toml:4: .*name of the service"),
+        ('[balances]\nurl = "redis+cluster://x/0"\n', r"ocs\.toml:4: .*no databases"),
         (
             "[sip_credit]\n[[sip_credit.peers]]\nname = 1\n",
             r"ocs\.toml:5: \[sip_credit\] peers\.0\.name: Expected `str`",

@@ -167,7 +167,7 @@ def test_an_address_in_use_stops_the_start_with_the_reason(house, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"OCS_BALANCES__URL": "redis+sentinel://h"}, "not supported yet"),
+        ({"OCS_BALANCES__URL": "redis+sentinel://h"}, "name of the service"),
         ({"OCS_BALANCES__URL": "unix:///nowhere/at.all", "OCS_BALANCES__PATIENCE": "0.2"}, "unix:///nowhere/at.all"),
         ({"OCS_CHARGING__CATALOGUE": "/nowhere"}, "/nowhere"),
         ({"OCS_DIAMETER__PROT": "1"}, "has no key 'prot'"),
