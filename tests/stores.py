@@ -1,6 +1,7 @@
-"""Real stores in larger houses: a master with replicas and Sentinels, a Cluster. All on loopback, each process killable."""
+"""Real stores in larger houses: a master with a replica and Sentinels, a Cluster. Each process can be killed."""
 
 import asyncio
+import resource
 import shutil
 import signal
 import socket
@@ -71,7 +72,12 @@ class Process:
             words.append(str(path))
         words += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
         words += ["--logfile", str(self.directory / "log"), *self._options]
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            words,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            restore_signals=False,  # SIGXFSZ stays ignored: a file that may not grow is an error and not the end
+        )
         eventually(lambda: bool(self.ask("PING")), f"the store on port {self.port} does not answer")
 
     def ask(self, *command: Any) -> Any:
@@ -87,6 +93,11 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def limit_files(self, size: int) -> None:
+        """Let no file of this process grow beyond ``size`` octets. Linux only."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def kill(self) -> None:
         assert self._process is not None
@@ -168,6 +179,7 @@ class Cluster:
     def __init__(self, directory: Path, processes: list[Process], masters: int, replicas: int) -> None:
         options = (*DURABLE, "--cluster-enabled", "yes", "--cluster-node-timeout", "1500")
         options += ("--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0")
+        options += ("--cluster-allow-replica-migration", "no")  # a master without slots stays one
         self.nodes = [Process(directory, *options) for _ in range(masters * (1 + replicas))]
         processes += self.nodes
         self.masters = self.nodes[:masters]
