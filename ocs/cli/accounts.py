@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Group
 
-from ocs.cli.client import Session, json_option, show, table
+from ocs.cli.client import Session, is_identity, json_option, show, table
 
 _key = click.option("--key", help="Idempotency-Key: the same key again does nothing twice. Default: a new one.")
 
@@ -47,8 +47,7 @@ def create(
 @click.pass_obj
 def show_one(session: Session, id: str, as_json: bool) -> None:
     """Show an account, by its id or by an identity (e164:491701234567)."""
-    kind, separator, _ = id.partition(":")
-    if separator and kind in ("e164", "imsi", "sip", "nai", "private"):
+    if is_identity(id):
         found = session.call("GET", "v1", "accounts", query={"identity": id})["accounts"]
         if found:
             show(found[0], as_json, _one)

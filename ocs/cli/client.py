@@ -5,8 +5,9 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -22,6 +23,15 @@ _TIMEOUT = 30.0
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+
+
+IDENTITY_TYPES = ("e164", "imsi", "sip", "nai", "private")
+
+
+def is_identity(text: str) -> bool:
+    """Is it ``type:value`` rather than an account's id?"""
+    kind, separator, _ = text.partition(":")
+    return bool(separator) and kind in IDENTITY_TYPES
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -48,10 +58,33 @@ class Session:
             fail(f"no daemon runs on {self.directory} (no ports.json there); name one with --url", UNREACHABLE)
         return f"http://127.0.0.1:{port}"
 
+    def events(self, *path: str, query: Any = None) -> Iterator[tuple[str, Any]]:
+        """The server-sent events of a stream, name and data, until it ends."""
+        with self._open(self._request("GET", *path, query=query)) as answer:
+            name = ""
+            try:
+                for line in answer:
+                    field, _, value = line.decode().rstrip("\n").partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, json.loads(value)
+            except OSError as error:
+                fail(f"{self.base}: {error}", UNREACHABLE)
+
     def call(
         self, method: str, *path: str, body: object = None, query: Any = None, key: str = "", timeout: float = _TIMEOUT
     ) -> Any:
         """One call; returns the decoded answer, or ends the program with the daemon's reason."""
+        with self._open(self._request(method, *path, body=body, query=query, key=key), timeout) as answer:
+            try:
+                return json.loads(answer.read())
+            except (OSError, ValueError) as error:
+                fail(f"{self.base}: {error}", UNREACHABLE)
+
+    def _request(
+        self, method: str, *path: str, body: object = None, query: Any = None, key: str = ""
+    ) -> urllib.request.Request:
         url = self.base + "/" + "/".join(urllib.parse.quote(part, safe="") for part in path)
         if query:
             url += "?" + urllib.parse.urlencode({name: value for name, value in query.items() if value is not None})
@@ -66,10 +99,13 @@ class Session:
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked above)
+        return urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked above)
+
+    def _open(self, request: urllib.request.Request, timeout: float = _TIMEOUT) -> HTTPResponse:
+        """The daemon's answer, or the end of the program with its reason."""
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-                return json.loads(answer.read())
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 (checked before)
+            return answer
         except urllib.error.HTTPError as error:
             fail(_reason(error), REFUSED)
         except (OSError, ValueError) as error:

@@ -17,7 +17,9 @@ _COMMANDS = {
     "catalogue": "ocs.cli.catalogues:catalogue",
     "price": "ocs.cli.prices:price",
     "audit": "ocs.cli.house:audit",
+    "trace": "ocs.cli.tracing:trace",
     "simulate": "ocs.cli.simulations:simulate",
+    "bench": "ocs.cli.benching:bench",
 }
 """Where each command lives; it is imported when it is called, so that none waits for the others' libraries."""
 

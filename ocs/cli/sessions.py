@@ -1,11 +1,16 @@
 """``ocs session``: the live credit sessions of both doors."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 from rich.console import Group
+from rich.table import Table
 
 from ocs.cli.client import Session, json_option, show, table
+
+SLACK = 60_000
+"""Milliseconds by which the clocks of server and store may differ: entries are numbered by the store's."""
 
 
 @click.group()
@@ -33,8 +38,39 @@ def list_all(client: Session, account: str | None, limit: int, as_json: bool) ->
 @json_option
 @click.pass_obj
 def show_one(client: Session, id: str, as_json: bool) -> None:
-    """Show a session, open or lately ended."""
-    show(client.call("GET", "v1", "sessions", id), as_json, _one)
+    """Show a session, open or lately ended, and what happened in it, step by step."""
+    found = client.call("GET", "v1", "sessions", id)
+    show(found | {"entries": _entries(client, found)}, as_json, lambda data: Group(_one(data), _time_line(data)))
+
+
+def _entries(client: Session, session: Any) -> list[Any]:
+    """The ledger entries of a session; they are looked for from a little before it was opened."""
+    opened = datetime.fromisoformat(session["opened_at"])
+    after: str | None = f"{int(opened.timestamp() * 1000) - SLACK}-0"
+    entries: list[Any] = []
+    while after is not None:
+        page = client.call(
+            "GET", "v1", "accounts", session["account"], "entries", query={"after": after, "limit": 1000}
+        )
+        entries += [entry for entry in page["entries"] if entry["session"] == session["id"]]
+        after = page["next"]
+    return entries
+
+
+def _time_line(data: Any) -> Table | str:
+    """Each step with the time since the first one."""
+    if not data["entries"]:
+        return "no entries in the ledger"
+    began = datetime.fromisoformat(data["entries"][0]["at"])
+    rows = [
+        (
+            entry["at"][11:23],
+            f"+{(datetime.fromisoformat(entry['at']) - began).total_seconds():.1f} s",
+            entry["explanation"],
+        )
+        for entry in data["entries"]
+    ]
+    return table(("at", ">since", "what"), rows, title="time line (UTC)")
 
 
 @session.command()
@@ -46,7 +82,7 @@ def abort(client: Session, id: str, as_json: bool) -> None:
     show(client.call("POST", "v1", "sessions", id, "abort"), as_json, _one)
 
 
-def _one(data: Any) -> object:
+def _one(data: Any) -> Group:
     names = ("account", "door", "state", "opened_at", "updated_at", "deadline", "spent", "reserved")
     facts = table(("", ""), [(name.replace("_", " "), data[name]) for name in names], title=data["id"])
     facts.show_header = False

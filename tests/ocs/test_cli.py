@@ -1,5 +1,6 @@
 """The command line against a real daemon: data on standard output, talk on standard error, exit codes."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.gateway import OPEN, Gateway, ccr, service, subscriber
 from tests.house import ROOT, House
 
 
@@ -153,3 +155,35 @@ def test_simulations_find_the_daemon_and_take_their_defaults_from_the_configurat
     assert result["finished"] is True
     assert 0 < result["started"] <= 20
     assert ocs(*sms_only, code=1, OCS_SIMULATORS__RATE="0").stderr.count("rate must be above zero") == 1
+
+
+async def open_a_data_session(house, e164):
+    async with Gateway("127.0.0.1", house.ports["diameter"]) as gateway:
+        await gateway.ask(ccr("pgw;trace;1", OPEN, 0, subscriber(e164), service(10, wanted=())))
+
+
+def test_a_trace_follows_a_subscriber_live(house, ocs):
+    house.open_account("491702229999", "5.00")
+    command = [sys.executable, "-m", "ocs", "trace", "e164:491702229999", "--count", "1", "--json"]
+    environment = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var")}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as tracing:
+        assert tracing.stderr.readline().startswith("following a491702229999: e164:491702229999")
+        asyncio.run(open_a_data_session(house, "491702229999"))
+        told = json.loads(tracing.stdout.readline())
+        assert (told["door"], told["phase"], told["account"]) == ("diameter", "open", "a491702229999")
+        assert tracing.wait(20) == 0
+    shown = json.loads(ocs("session", "show", told["session"], "--json").stdout)
+    assert [entry["cause"] for entry in shown["entries"]] == ["open"]
+    for_people = ocs("session", "show", told["session"]).stdout
+    assert "time line" in for_people
+    assert "Session opened over diameter" in for_people
+
+
+def test_a_trace_of_nobody_is_refused(ocs):
+    assert "nobody" in ocs("trace", "nobody", code=4).stderr
+
+
+def test_the_benchmark_is_at_hand(ocs):
+    assert "--profiles" in ocs("bench", "--help").stdout

@@ -1,4 +1,4 @@
-"""A stranger reads the OpenAPI document and holds the running daemon to it: valid, invalid and odd requests of each operation.
+"""A stranger reads the OpenAPI document and holds the running daemon to it: valid, invalid and odd requests.
 
 The two streams of events never end and are tested by hand in ``test_events``.
 """
