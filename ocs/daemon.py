@@ -40,6 +40,7 @@ from ocs.publishing.archive import Archive
 from ocs.publishing.follower import Follower
 from ocs.publishing.publisher import Publisher
 from ocs.reauthorisation import DIAMETER, Reauthoriser
+from ocs.rounds import Rounds
 from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
 from ocs.sy.changes import Changes
@@ -185,8 +186,11 @@ class Daemon:
             DiameterDoor(self.metrics),
             wall_clock,
             lambda host: manners.of(host).profile,
+            Rounds(charging.link),
         )
         stack.push_async_callback(clients.close)
+        if diameter.reauthorise:
+            self._run_beside(stack, clients.resume(), "rounds of re-authorisation")
         feed = Feed(charging.bus)
         house = House(
             ledger=charging.ledger,

@@ -2,7 +2,8 @@
 
 RFC 8506 section 5.5 and RFC 6733 section 8.5. A client learns of a top-up when it is next due to ask, which after a
 redirect may take long; a Re-Auth-Request brings it at once. All of this is best effort: a client that cannot be reached
-asks when its Validity-Time is over, and a session nobody ends lapses at its deadline.
+asks when its Validity-Time is over, and a session nobody ends lapses at its deadline. A round that a process leaves
+undone when it ends is done by another, or by the next.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from balances.ledger import (
     SessionState,
     Unavailable,
 )
+from balances.link import ReplyError
 from ocs.abort import curtail
 from ocs.connection import PeerUnreachable
 from ocs.credit_control.request import Client, name_of, read_context
@@ -29,6 +31,7 @@ from ocs.diameter.codes import CREDIT_CONTROL_APPLICATION, Command, ReAuthReques
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.settings import DiameterSettings
+from ocs.rounds import Round, Rounds
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ PAUSES = (0.5, 2.0, 8.0)
 
 PATIENCE = 2.0
 """Seconds that the operator's abort waits for the client's word."""
+
+RESUME = 5.0
+"""Seconds between two looks for rounds that another process has not finished."""
 
 MOST_SESSIONS = 100
 """Of one account; whoever has more hears of a top-up when their Validity-Time ends."""
@@ -147,6 +153,7 @@ class Reauthoriser:
         observer: Observer,
         clock: Callable[[], int],
         profile: Callable[[str], Profile],
+        rounds: Rounds,
     ) -> None:
         self._ledger = ledger
         self._ask = ask
@@ -155,6 +162,8 @@ class Reauthoriser:
         self._observer = observer
         self._clock = clock
         self._profile = profile
+        self._rounds = rounds
+        self._round = int(1000 * (COLLECT + sum(PAUSES) + (len(PAUSES) + 2) * (settings.own_request_timeout + 1)))
         self._accounts: dict[Address, Scope | None] = {}  # served lately; with a scope: to be served again
         self._asked: set[str] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -189,17 +198,36 @@ class Reauthoriser:
         if not served and address in self._accounts:
             self._start(self._serve(address))
 
+    async def resume(self) -> None:
+        """Do what others have left undone, until cancelled."""
+        while True:
+            now = self._clock()
+            try:
+                for address in await self._rounds.take(now, now + self._round):
+                    self.changed(address)
+            except (Unavailable, ReplyError) as problem:
+                log.debug("no rounds taken over: %s", problem)
+            await asyncio.sleep(RESUME)
+
     async def _serve(self, address: Address) -> None:
         """One round for all that changes in a moment, and rounds not too close to each other."""
         try:
-            await asyncio.sleep(COLLECT)
-            while (scope := self._accounts[address]) is not None:
-                self._accounts[address] = None
-                for session in await self._sessions(address):
-                    self._start(self._reauthorise(session, scope))
+            while self._accounts[address] is not None:
+                begun = await self._rounds.begin(address, self._clock() + self._round)
+                await asyncio.sleep(COLLECT)
+                scope, self._accounts[address] = self._accounts[address] or Scope.ALL, None
+                sessions = await self._sessions(address)
+                self._start(
+                    self._see_through(begun, [self._start(self._reauthorise(each, scope)) for each in sessions])
+                )
                 await asyncio.sleep(self._settings.reauthorise_interval)
         finally:
             del self._accounts[address]
+
+    async def _see_through(self, begun: Round, chores: "list[asyncio.Task[None]]") -> None:
+        if chores:
+            await asyncio.wait(chores)
+        await self._rounds.end(begun)
 
     async def _sessions(self, address: Address) -> list[Session]:
         sessions = await self._ledger.sessions(address, MOST_SESSIONS)
@@ -302,7 +330,7 @@ class Reauthoriser:
 async def _quietly(chore: Coroutine[Any, Any, None]) -> None:
     try:
         await chore
-    except (Unavailable, LedgerError) as problem:
+    except (Unavailable, LedgerError, ReplyError) as problem:
         log.warning("sessions are left to their validity: %s", problem)
     except Exception:
         log.exception("a client could not be told")
