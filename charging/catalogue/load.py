@@ -100,14 +100,15 @@ def _collect(
                 other = entries[section][name].source()
                 problems.append(Problem(source=entry.source(), message=f"{name!r} stands at {other} already"))
                 continue
-            wrong = list(shapes.faults(table, SECTIONS[section]))
-            problems += [
-                Problem(source=entry.source(*fault.path), message=fault.message, hint=fault.hint) for fault in wrong
-            ]
-            if wrong:
+            try:
+                written = msgspec.convert(table, SECTIONS[section])
+            except msgspec.ValidationError:
+                problems += [
+                    Problem(source=entry.source(*fault.path), message=fault.message, hint=fault.hint)
+                    for fault in shapes.faults(table, SECTIONS[section])
+                ]
                 misshapen.add((section, name))
                 continue
-            written = msgspec.convert(table, SECTIONS[section])
             entries[section][name] = Entry(file=file, lines=entry_lines, written=written)
     return misshapen
 
