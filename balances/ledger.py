@@ -128,6 +128,10 @@ class Bucket(Record, frozen=True, kw_only=True):
     lasts: int | None = None
     """Milliseconds it is good for from its first use on, which is still to come; None: it has begun, or needs none."""
 
+    def runs(self, now: int) -> bool:
+        """Has it begun, and not ended?"""
+        return self.starts_at <= now and (self.expires_at is None or self.expires_at > now)
+
 
 class NewAccount(Record, frozen=True, kw_only=True):
     """What opening an account takes. With a parent the account lives in the parent's shard."""

@@ -117,6 +117,8 @@ def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int
         )  # fmt: skip
     final = _final(said, grant, reason)
     validity = said.validity if grant.granted else said.retry if final else 0
+    if validity and grant.ends_in is not None:
+        validity = min(validity, max(1, grant.ends_in // 1000))  # what pays after the bucket's end is another matter
     return ItemOutcome(
         key=grant.key,
         unit=unit,
@@ -129,6 +131,7 @@ def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int
         periods=said.periods() if grant.granted else None,
         changes=said.changes if grant.granted else None,
         final=final,
+        throttle=said.throttle if grant.granted else "",
         cost=grant.cost,
         settled=grant.settled,
     )

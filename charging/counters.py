@@ -28,11 +28,7 @@ def status(counter: Counter, account: Account, now: int) -> str | None:
 
 def _of_offer(counter: Counter, account: Account, now: int) -> str | None:
     """Several buckets of an offer count as one large one."""
-    buckets = [
-        bucket
-        for bucket in account.buckets
-        if bucket.offer == counter.offer and (bucket.expires_at is None or bucket.expires_at > now)
-    ]
+    buckets = [bucket for bucket in account.buckets if bucket.offer == counter.offer and bucket.runs(now)]
     if not buckets:
         return counter.without or None
     used = sum(bucket.counters.debited for bucket in buckets)

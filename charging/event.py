@@ -252,6 +252,8 @@ class ItemOutcome(Record, frozen=True, kw_only=True):
     changes: tuple[Change, ...] | None = None
     """What the client reports at once; None: what it would report anyway."""
     final: FinalUnits | None = None
+    throttle: str = ""
+    """What the network slows the use down to, by the name it knows it by; empty: full speed."""
     cost: int = 0
     """Micro-units reserved for the grant; debited, for an EVENT."""
     settled: int = 0

@@ -7,18 +7,20 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from balances.ledger import Account, Record, Unit
+from balances.ledger import Account, Overage, Quote, Record, Unit
 from balances.price import cost, reach
+from charging.catalogue import terms
 from charging.catalogue.plan import Match
 from charging.event import ChargingEvent, Reason, Result
 from charging.quoting import Quoted, wanted
 
 
 class Payment(Record, frozen=True, kw_only=True):
-    """What one bucket would pay: units of an allowance, in the order in which they pay."""
+    """What one bucket would pay: units of an allowance or bonus money, in the order in which they pay."""
 
     bucket: str
     offer: str
+    unit: Unit
     units: int
     left: int
 
@@ -51,9 +53,12 @@ class PricedItem(Record, frozen=True, kw_only=True):
     payments: tuple[Payment, ...] = ()
     passed_over: tuple[tuple[str, str], ...] = ()
     """Buckets that pay nothing, in their order, and why."""
+    overage: str = ""
+    """The offer that is used up and says what holds beyond it."""
+    throttle: str = ""
     granted: int = 0
     cost: int = 0
-    """Micro-units that money would pay for the grant."""
+    """Micro-units that the main balance would pay for the grant."""
     available: int = 0
     """Money left after it."""
 
@@ -80,23 +85,32 @@ class _Purse:
 
     def __init__(self, account: Account | None, now: int) -> None:
         self.money = max(0, account.available) if account else 0
-        self.buckets = [] if account is None else [
-            bucket for bucket in account.buckets if bucket.expires_at is None or bucket.expires_at > now
-        ]  # fmt: skip
-        self.buckets.sort(key=lambda bucket: (bucket.priority, bucket.expires_at or float("inf")))
+        self.buckets = [] if account is None else [bucket for bucket in account.buckets if bucket.runs(now)]
         self.left = {bucket.id: max(0, bucket.counters.remaining) for bucket in self.buckets}
 
-    def pay(self, quoted: Quoted, units: int) -> tuple[tuple[Payment, ...], int]:
-        """Allowances first; the payments and the units that are left for money."""
+    def pay(self, quote: Quote, unit: Unit, amount: int) -> tuple[Payment, ...]:
+        """What buckets of this unit pay of an amount, in their order."""
         payments = []
-        offers = quoted.quote.offers if quoted.quote else ()
         for bucket in self.buckets:
-            taken = min(units, self.left[bucket.id])
-            if taken and bucket.unit is quoted.unit and bucket.offer in offers:
-                units -= taken
+            taken = min(amount, self.left[bucket.id])
+            if taken and bucket.unit is unit and bucket.offer in quote.offers:
+                amount -= taken
                 self.left[bucket.id] -= taken
-                payments.append(Payment(bucket=bucket.id, offer=bucket.offer, units=taken, left=self.left[bucket.id]))
-        return tuple(payments), units
+                payments.append(
+                    Payment(
+                        bucket=bucket.id, offer=bucket.offer, unit=unit, units=taken, left=self.left[bucket.id]
+                    )
+                )  # fmt: skip
+        return tuple(payments)
+
+    def bonus(self, quote: Quote) -> int:
+        """Bonus money that may pay."""
+        return sum(self.left[b.id] for b in self.buckets if b.unit is Unit.MONEY and b.offer in quote.offers)
+
+    def overage(self, quote: Quote, unit: Unit) -> Overage | None:
+        """What holds beyond the allowances: the first bucket that runs says so."""
+        known = {each.offer: each for each in quote.overage if each.offer in quote.offers}
+        return next((known[b.offer] for b in self.buckets if b.offer in known and b.unit is unit), None)
 
     def passed_over(self, quoted: Quoted, payments: tuple[Payment, ...]) -> Iterator[tuple[str, str]]:
         """The buckets that have not paid, and why not."""
@@ -105,7 +119,7 @@ class _Purse:
         for bucket in self.buckets:
             if bucket.id in paying:
                 continue
-            if bucket.unit is not quoted.unit or bucket.offer not in offers:
+            if bucket.unit not in (quoted.unit, Unit.MONEY) or bucket.offer not in offers:
                 yield bucket.id, "it does not pay for this use"
             else:
                 yield bucket.id, "others pay for all of it" if self.left[bucket.id] else "it is used up"
@@ -143,17 +157,35 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     if quoted.quote is None or quoted.denied is Reason.UNRATEABLE:
         return about
     full = price(quoted, units)
-    payments, left = purse.pay(quoted, units) if not quoted.denied else ((), units)
-    bought = reach(quoted.quote.price, 0, left, purse.money) if not quoted.denied else 0
-    due = cost(quoted.quote.price, bought)
+    if quoted.denied:
+        return replace(about, price=full, tax=_tax(quoted, full), available=purse.money)
+    quote, unit = quoted.quote, quoted.unit
+    allowed = purse.pay(quote, unit, units)
+    left = units - sum(one.units for one in allowed)
+    beyond = purse.overage(quote, unit) if left else None
+    holds = beyond.price if beyond else quote.price
+    bonus = purse.bonus(quote) if unit is not Unit.MONEY else 0
+    bought = reach(holds, 0, left, bonus + purse.money) if holds else 0
+    due = cost(holds, bought) if holds else 0
+    gifts = purse.pay(quote, Unit.MONEY, min(due, bonus)) if bonus else ()
+    due -= sum(one.units for one in gifts)
     purse.money -= due
     granted = units - left + bought
-    reason = quoted.denied or (Reason.NO_CREDIT if units and not granted else Reason.NONE)
-    tax = held.plan.tax_in(full) if held else 0
+    said = terms.decode(beyond.terms) if beyond else None
+    payments = (*allowed, *gifts)
     return replace(
-        about, reason=reason, price=full, tax=tax, payments=payments, granted=granted, cost=due, available=purse.money,
-        passed_over=tuple(purse.passed_over(quoted, payments)) if not quoted.denied else (),
-    )  # fmt: skip
+        about,
+        reason=Reason.NO_CREDIT if units and not granted else Reason.NONE,
+        price=full,
+        tax=_tax(quoted, full),
+        payments=payments,
+        passed_over=tuple(purse.passed_over(quoted, payments)),
+        overage=beyond.offer if beyond else "",
+        throttle=said.throttle if said else "",
+        granted=granted,
+        cost=due,
+        available=purse.money,
+    )
 
 
 def _facts(quoted: Quoted) -> tuple[str, ...]:
@@ -161,6 +193,10 @@ def _facts(quoted: Quoted) -> tuple[str, ...]:
         return ()
     item = quoted.item
     return replace(quoted.usage, rating_group=item.rating_group, service_id=item.service_id).known()
+
+
+def _tax(quoted: Quoted, full: int) -> int:
+    return quoted.held.plan.tax_in(full) if quoted.held else 0
 
 
 def _selectors(match: Match) -> str:

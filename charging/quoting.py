@@ -86,10 +86,9 @@ class Quoter:
         if change is None:
             return quoted
         left = max(1, (change - self.event.at) // 1000)  # by the client's clock, as the rate is
-        packed = terms.encode(replace(service, validity=min(left, service.validity)))
         return replace(
             quoted,
-            quote=replace(quoted.quote, terms=packed),
+            quote=terms.shortened(quoted.quote, min(left, service.validity)),
             limit=left if service.unit is Unit.SECONDS else None,
         )
 

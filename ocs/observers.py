@@ -74,7 +74,7 @@ class VaultObserver:
         What is taken back (a late report in place of a provisional debit) does not make a counter run backwards.
         """
         for line in entry.lines:
-            if line.asset in UNITS or line.asset == Unit.MONEY:
+            if line.asset in UNITS:
                 continue
             if line.credited > 0:
                 self._credited[line.asset].inc(line.credited / MICRO)

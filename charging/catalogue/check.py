@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from charging.catalogue import counters, decks, geography, plans, rates, services
+from charging.catalogue import counters, decks, geography, offers, plans, rates, services
 from charging.catalogue.decks import Deck
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Catalogue, Counter, Offer
@@ -25,23 +25,23 @@ def build(findings: Findings, tables: Mapping[str, str], version: str) -> Catalo
     made = findings.each("rates", lambda name, entry: rates.rate(findings, name, entry, by_kind, pays.get(name, ())))
     all_decks = _decks(findings, by_kind, pays, tables)
     paid = {**{name: found[0] for name, (_, found) in all_decks.items() if found}, **made}
-    offers = findings.each("offers", lambda name, entry: plans.offer(findings, name, entry, paid))
+    bundles = findings.each("offers", lambda name, entry: offers.offer(findings, name, entry, paid))
     materials = Materials(
         rates=made,
         decks=all_decks,
         windows=findings.each("times", lambda name, entry: geography.window(findings, name, entry)),
         holidays=findings.each("holidays", lambda name, entry: geography.holidays(findings, name, entry)),
         conversions=findings.each("conversions", lambda name, entry: geography.conversions(findings, name, entry)),
-        offers=offers,
+        offers=bundles,
         priced={},
     )
     sold = findings.each("plans", lambda name, entry: plans.plan(findings, name, entry, materials))
     sold = plans.succeed(findings, sold)
-    policy_counters = findings.each("counters", lambda name, entry: _counter(findings, name, entry, offers))
+    policy_counters = findings.each("counters", lambda name, entry: _counter(findings, name, entry, bundles))
     if findings.problems:
         raise CatalogueError(tuple(sorted(findings.problems, key=lambda each: (each.source.file, each.source.line))))
     return Catalogue(
-        version=version, plans=sold, offers=offers, services=by_kind, places=places, counters=policy_counters
+        version=version, plans=sold, offers=bundles, services=by_kind, places=places, counters=policy_counters
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from itertools import pairwise
 
+from balances.ledger import Unit
 from charging.catalogue import quantities
 from charging.catalogue.model import Counter, Offer, Threshold
 from charging.catalogue.quantities import QuantityError
@@ -74,7 +75,8 @@ def _figure(text: ThresholdText, offer: Offer | None) -> tuple[int, str]:
         if not 1 <= percent <= 100:
             raise CounterError("a share is from 1 % to 100 %")
         return percent, _PERCENT
-    amount = quantities.quantity(text.used, offer.unit)
+    money = offer.unit is Unit.MONEY
+    amount = quantities.money(text.used)[0] if money else quantities.quantity(text.used, offer.unit)
     if not amount:
         raise CounterError("a threshold is above 0")
     return amount, offer.unit

@@ -1,12 +1,13 @@
 """The catalogue as the engine uses it: everything resolved, checked and immutable."""
 
 from collections.abc import Mapping
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from balances.ledger import Record, Unit
 from charging.catalogue import times
 from charging.catalogue.places import Places, apn_name
-from charging.catalogue.plan import Plan, ServiceTerms
+from charging.catalogue.plan import Plan, Rate, ServiceTerms
 from charging.catalogue.prefixes import Prefixes
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
@@ -17,32 +18,61 @@ EMERGENCY_URN = "urn:service:sos"
 """Prefix of the emergency service URNs (RFC 5031 section 4.2)."""
 
 
+class Span(Record, frozen=True, kw_only=True):
+    """The life of a bucket, in milliseconds: see ``balances.ledger.Gift``."""
+
+    starts_at: int
+    expires_at: int | None
+    lasts: int | None
+
+
+class Beyond(Record, frozen=True, kw_only=True):
+    """What holds while a used-up bucket runs: another rate (None: free), or nothing more; perhaps slowed down."""
+
+    rate: Rate | None
+    throttle: str
+    stop: bool
+    source: Source
+
+
 class Offer(Record, frozen=True, kw_only=True):
-    """A bundle: an allowance of one unit that pays for certain rates before money does."""
+    """A bundle: an allowance of one unit, or bonus money, that pays for certain rates before the main balance does."""
 
     name: str
     unit: Unit
     amount: int
+    currency: str
+    """Of bonus money: only accounts in it can be given the offer."""
     validity: int
-    """Seconds from the gift on; 0: for ever, or until the end of a month or day."""
-    monthly: bool
-    """Until the calendar month of the gift ends."""
-    until: int | None
-    """When it ends at the latest, in milliseconds."""
-    zone: ZoneInfo
+    """Seconds; 0: for ever, or by the calendar."""
+    first_use: bool
+    """They count from the first use on, not from the gift."""
+    period: str
+    """Until the calendar ``day``, ``week`` or ``month`` in which it begins is over."""
+    since: date | None
+    """The first day on which it pays."""
+    until: date | None
+    """The last day on which it does."""
+    zone: ZoneInfo | None
+    """Of its days; None: the plan's."""
     priority: int
     filters: Selectors
     """For which uses it pays, of those whose rate it names."""
+    beyond: Beyond | None
     source: Source
 
-    def expires_at(self, now: int) -> int | None:
-        """When a bucket given at ``now`` (milliseconds) ends."""
-        ends = [self.until] if self.until is not None else []
-        if self.validity:
-            ends.append(now + self.validity * 1000)
-        if self.monthly:
-            ends.append(times.next_month(now, self.zone))
-        return min(ends, default=None)
+    def span(self, now: int, plan_zone: ZoneInfo) -> Span:
+        """The life of a bucket given at ``now`` (milliseconds) to somebody whose plan is in that time zone."""
+        zone = self.zone or plan_zone
+        start = max(now, times.midnight(self.since, zone)) if self.since else now
+        ends = [times.after(self.until, zone)] if self.until else []
+        if self.validity and not self.first_use:
+            ends.append(start + self.validity * 1000)
+        if self.period:
+            ends.append(times.next_period(start, self.period, zone))
+        return Span(
+            starts_at=start, expires_at=min(ends, default=None), lasts=self.validity * 1000 if self.first_use else None
+        )
 
 
 class Threshold(Record, frozen=True, kw_only=True):

@@ -21,6 +21,12 @@ class ServiceTerms(Record, frozen=True, kw_only=True):
     unit: Unit
     quota: int
     """Granted when the client leaves the size to us."""
+    share: int = 0
+    """Per cent of what is left that one grant takes at most; 0: all of it."""
+    floor: int = 0
+    """Units a share is never smaller than."""
+    throttle: str = ""
+    """What the network slows the use down to, by the name it knows it by."""
     least: int
     """A grant below this is no use to the client, hence refused."""
     most: int

@@ -1,42 +1,22 @@
-"""Plans and bundles: the tables ``[plans.<name>]`` and ``[offers.<name>]``."""
+"""Plans: the tables ``[plans.<name>]``."""
 
 from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from balances.ledger import Record
-from charging.catalogue import quantities, rates, times
+from charging.catalogue import conditions, offers, quantities, rates
 from charging.catalogue.decks import Deck
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Offer
-from charging.catalogue.places import apn_name
 from charging.catalogue.plan import Plan, Rate, Rule
-from charging.catalogue.schema import OfferText, PlanText, RuleText, SelectorText
-from charging.catalogue.selectors import Selectors, Word
+from charging.catalogue.schema import PlanText, RuleText
+from charging.catalogue.selectors import Selectors
 from charging.catalogue.times import Clock, Window
 from charging.event import ServiceKind
 from charging.rating import Rounding
-
-RATS = {
-    "utran": "1", "geran": "2", "wlan": "3", "gan": "4", "hspa": "5", "eutran": "6", "nb-iot": "8", "lte-m": "9",
-    "nr": "51", "2g": "2", "3g": "1", "4g": "6", "5g": "51", "wifi": "3",
-}  # fmt: skip
-"""Names of radio access types (3GPP-RAT-Type, TS 29.061 section 16.4.7.2)."""
-
-ONE = {
-    "rating_group": "rating_group", "service_id": "service_id", "to": "zone", "caller": "caller",
-    "visited": "visited", "location": "location", "context": "context", "apn": "apn", "rat": "rat", "qos": "qos",
-    "origin": "origin", "door": "door",
-}  # fmt: skip
-"""Keys of a line -> fields of a use that have one value."""
-
-SECTION = {
-    "to": "destinations", "caller": "destinations", "visited": "roaming", "location": "locations", "when": "times",
-}  # fmt: skip
-"""Keys of a line that name entries of another table."""
 
 
 class Materials(Record, frozen=True, kw_only=True):
@@ -48,79 +28,8 @@ class Materials(Record, frozen=True, kw_only=True):
     holidays: Mapping[str, frozenset[date]]
     conversions: Mapping[str, Mapping[str, Fraction]]
     offers: Mapping[str, Offer]
-    priced: dict[tuple[str, Fraction, Rounding], tuple[Rate, ...]]
-    """Rates and decks at a factor: a thousand plans share what they sell alike."""
-
-
-def selectors(findings: Findings, entry: Entry, path: tuple[str | int, ...], text: SelectorText) -> Selectors:
-    """What a use must be like, with every name checked."""
-    one = [
-        (field, frozenset(_word(key, value) for value in _listed(getattr(text, key))))
-        for key, field in ONE.items()
-        if getattr(text, key) != ()
-    ]
-    some = [
-        (key, frozenset(map(str, _listed(getattr(text, key))))) for key in ("call", "when") if getattr(text, key) != ()
-    ]
-    where = entry.source(*path)
-    for key, section in SECTION.items():
-        for name in _listed(getattr(text, key)):
-            if name not in findings.entries[section]:
-                findings.unknown(where, section, str(name))
-    for figure in (*_listed(text.rating_group), *_listed(text.service_id)):
-        if not 0 <= int(figure) < 2**32:
-            findings.problem(where, f"{figure} is no rating group or service identifier", "0 to 4294967295")
-    ours = any(network.written.own for network in findings.entries["networks"].values())
-    if not ours and {"on-net", "off-net"} & set(_listed(text.call)):
-        findings.problem(where, "on-net: no network is ours", "write own = true in one of [networks]")
-    return Selectors(one=tuple(one), some=tuple(some))
-
-
-def _listed(value: Word | tuple[Word, ...]) -> tuple[Word, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _word(key: str, value: Word) -> Word:
-    if key == "rat":
-        return RATS.get(str(value), str(value))
-    if key == "apn":
-        return apn_name(str(value))
-    return str(value) if key == "qos" else value
-
-
-def timezone(findings: Findings, entry: Entry, name: str) -> ZoneInfo:
-    """A time zone by its name."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        findings.problem(entry.source("timezone"), f"{name!r} is no time zone", "such as Europe/Berlin")
-        return ZoneInfo("UTC")
-
-
-def offer(findings: Findings, name: str, entry: Entry, known: Mapping[str, Rate]) -> Offer | None:
-    """A bundle."""
-    written: OfferText = entry.written
-    paid = [known[rate] for rate in written.pays if rate in known]
-    if not written.pays:
-        findings.problem(entry.source("pays"), f"offer {name!r} pays for nothing", "name at least one rate")
-    if not paid:
-        return None
-    unit = paid[0].service.unit
-    if any(rate.service.unit is not unit for rate in paid):
-        findings.problem(entry.source("pays"), "the rates of an offer are all counted in the same unit")
-    amount = findings.read(entry, "amount", lambda: quantities.quantity(written.amount, unit), 1)
-    monthly = written.validity == "month"
-    validity = 0
-    if written.validity and not monthly:
-        validity = findings.read(entry, "validity", lambda: quantities.seconds(written.validity), 1)
-    if amount < 1:
-        findings.problem(entry.source("amount"), "an offer gives at least one unit")
-    zone = timezone(findings, entry, written.timezone)
-    return Offer(
-        name=name, unit=unit, amount=amount, validity=validity, monthly=monthly, zone=zone,
-        until=times.after(written.until, zone) if written.until else None, priority=written.priority,
-        filters=selectors(findings, entry, (), written), source=entry.source(),
-    )  # fmt: skip
+    priced: dict[tuple[str, Fraction, Fraction, Rounding], tuple[Rate, ...]]
+    """Rates and decks at a factor, in a currency: a thousand plans share what they sell alike."""
 
 
 def plan(findings: Findings, name: str, entry: Entry, materials: Materials) -> Plan:
@@ -148,7 +57,9 @@ def plan(findings: Findings, name: str, entry: Entry, materials: Materials) -> P
     country = findings.entries["countries"].get(written.country)
     windows, dated = _times(rules, materials)
     clock = Clock(
-        timezone(findings, entry, written.timezone), windows, materials.holidays.get(written.holidays, frozenset())
+        conditions.timezone(findings, entry, written.timezone),
+        windows,
+        materials.holidays.get(written.holidays, frozenset()),
     )
     return Plan(
         name=name, currency=written.currency, currencies=frozenset(factors),
@@ -188,7 +99,7 @@ def _rule(
     factors: Mapping[str, Fraction],
 ) -> Rule | None:  # fmt: skip
     where = entry.source(kind.value, number)
-    chosen = selectors(findings, entry, (kind.value, number), text)
+    chosen = conditions.selectors(findings, entry, (kind.value, number), text)
     if bool(text.rate) == bool(text.deck):
         findings.problem(where, "a line has a rate, or a deck", "{ rate = … }")
         return None
@@ -217,10 +128,12 @@ def _rule(
     priced: dict[str, tuple[Rate, ...]] = {}
     for other, factor in factors.items():
         scale = max(Fraction(0), (100 + percent) / 100) * factor
-        key = (name, scale, rounding)
+        key = (name, scale, factor, rounding)
         if key not in materials.priced:
             made = [rates.adjusted(findings, rate, scale, rounding, where, other) for rate in found]
-            materials.priced[key] = tuple(rate for rate in made if rate is not None)
+            sold = tuple(rate for rate in made if rate is not None)
+            beyond = offers.overage(findings, found[0], materials.offers, currency, factor, rounding)
+            materials.priced[key] = tuple(offers.with_overage(rate, beyond) for rate in sold) if beyond else sold
         priced[other] = materials.priced[key]
         if len(priced[other]) != len(found):
             return None

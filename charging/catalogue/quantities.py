@@ -56,6 +56,11 @@ def money(text: str) -> tuple[int, str]:
     return _amount(amount), currency.strip()
 
 
+def is_money(text: str) -> bool:
+    """Is it an amount of money with its currency, rather than of a service?"""
+    return re.fullmatch(r"[0-9.]+\s+[A-Z]{3}", text.strip(), re.ASCII) is not None
+
+
 def unit_price(text: str, unit: Unit) -> tuple[Tier | None, str]:
     """``"0.01 EUR per MB"`` as a tier and the currency named, if any; ``"free"`` as None; raises QuantityError."""
     if text.strip() == "free":

@@ -13,7 +13,7 @@ from charging.catalogue.decks import Deck, DeckTerms
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.plan import Rate, ServiceTerms
 from charging.catalogue.schema import DeckText, RateText, TierText
-from charging.catalogue.services import LARGEST
+from charging.catalogue.services import LARGEST, sharing
 from charging.catalogue.source import Source
 from charging.event import ServiceKind
 from charging.rating import Rounding, Tariff
@@ -43,13 +43,20 @@ def rate(findings: Findings, name: str, entry: Entry, services: Services, offers
         if not service.least <= size <= service.most:
             findings.problem(entry.source("quota"), f"the quota must lie within minimum and maximum of {service.kind}")
         service = replace(service, quota=size)
+    if written.share or written.floor:
+        share, floor = sharing(findings, entry, service.unit, service.quota)
+        service = replace(service, share=share, floor=floor)
     where = entry.source("tiers" if written.tiers else "price")
     stated = Rounding(written.rounding) if written.rounding else None
     made = Rate(
         name=name, service=service, currency=currency, source=entry.source(), tariff=tariff, rounding=stated,
-        quote=Quote(price=FREE, offers=offers, terms=terms.encode(service)),
+        quote=_quote(service, offers),
     )  # fmt: skip
     return priced(findings, made, tariff, where)
+
+
+def _quote(service: ServiceTerms, offers: tuple[str, ...]) -> Quote:
+    return Quote(price=FREE, offers=offers, terms=terms.encode(service), share=service.share, floor=service.floor)
 
 
 def priced(findings: Findings, rate: Rate, tariff: Tariff, where: Source, currency: str = "") -> Rate | None:
@@ -111,11 +118,10 @@ def deck_rates(
             number, line = deck.unpack(value)
             first_lines[number] = min(line, first_lines.get(number, line))
     stated = Rounding(written.rounding) if written.rounding else None
-    packed_terms = terms.encode(service)
+    quote = _quote(service, offers)
     made = []
     for number, tariff in enumerate(deck.tariffs):
         source = Source(file=deck.file, line=first_lines.get(number, 1))
-        quote = Quote(price=FREE, offers=offers, terms=packed_terms)
         base = Rate(
             name=deck.name, service=service, currency=written.currency, source=source, tariff=tariff, rounding=stated,
             quote=quote,

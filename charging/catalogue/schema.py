@@ -66,6 +66,8 @@ class ServiceText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How a kind of service is granted."""
 
     quota: str
+    share: str = ""
+    floor: str = ""
     validity: str
     unit: Literal["octets", "seconds", "events", ""] = ""
     minimum: str = "1"
@@ -100,6 +102,8 @@ class RateText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     free: str = ""
     rounding: Literal["up", "half-up", "down", ""] = ""
     quota: str = ""
+    share: str = ""
+    floor: str = ""
 
 
 class DeckText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,15 +164,25 @@ class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     other: tuple[RuleText, ...] = ()
 
 
+class OverageText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What use costs when a bundle is used up, and under which name it is slowed down; without a rate it is free."""
+
+    rate: str = ""
+    throttle: str = ""
+
+
 class OfferText(SelectorText, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A bundle."""
 
     pays: tuple[str, ...]
     amount: str
     validity: str = ""
+    begins: Literal["gift", "first use"] = "gift"
+    since: date | None = None
     until: date | None = None
-    timezone: str = "UTC"
+    timezone: str = ""
     priority: int = 100
+    overage: Literal["stop"] | OverageText | None = None
 
 
 class ThresholdText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):

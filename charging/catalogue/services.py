@@ -5,7 +5,7 @@ from balances.money import MICRO
 from charging.catalogue import quantities
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.plan import ServiceTerms
-from charging.catalogue.schema import FinalText, ServiceText
+from charging.catalogue.schema import FinalText, RateText, ServiceText
 from charging.event import Change, FinalAction, FinalUnits, ServiceKind, TimePeriods
 
 UNITS = {
@@ -45,6 +45,7 @@ def service(findings: Findings, name: str, entry: Entry) -> ServiceTerms | None:
         findings.problem(entry.source("quota"), "it must be: 1 <= minimum <= quota <= maximum")
     if most > LARGEST[unit]:
         findings.problem(entry.source("maximum"), f"no grant may be larger than {LARGEST[unit]} {unit}")
+    share, floor = sharing(findings, entry, unit, quota)
     percent = quantities.share(written.threshold)
     threshold = units("threshold", written.threshold if percent is None else "", 0)
     validity = time("validity", written.validity)
@@ -54,6 +55,8 @@ def service(findings: Findings, name: str, entry: Entry) -> ServiceTerms | None:
         kind=kind,
         unit=unit,
         quota=quota,
+        share=share,
+        floor=floor,
         least=least,
         most=most,
         validity=validity,
@@ -68,6 +71,22 @@ def service(findings: Findings, name: str, entry: Entry) -> ServiceTerms | None:
         empty=Empty(written.empty),
         lapse=Lapse(written.lapse),
     )
+
+
+def sharing(findings: Findings, entry: Entry, unit: Unit, quota: int) -> tuple[int, int]:
+    """The share of what is left that a grant takes at most, in per cent, and the units it is never smaller than."""
+    written: ServiceText | RateText = entry.written
+    if written.floor and not written.share:
+        findings.problem(entry.source("floor"), "floor stands with share, and only there", 'share = "10 %"')
+    if not written.share:
+        return 0, 0
+    share = quantities.share(written.share)
+    if not share:
+        findings.problem(entry.source("share"), f"share: {written.share!r} is no share", "from 1 % to 99 %")
+    floor = findings.read(entry, "floor", lambda: quantities.quantity(written.floor, unit), 1) if written.floor else 0
+    if floor > quota:
+        findings.problem(entry.source("floor"), "the floor is larger than the quota: no grant would be a share")
+    return share or 0, floor
 
 
 def _final(findings: Findings, entry: Entry, written: FinalText) -> FinalUnits:

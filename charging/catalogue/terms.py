@@ -7,8 +7,9 @@ from functools import lru_cache
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
-from balances.ledger import Unit
+from balances.ledger import Quote, Unit
 from charging.catalogue.plan import ServiceTerms
 from charging.event import Change, FinalAction, FinalUnits, TimePeriods
 
@@ -30,6 +31,7 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     period: int = 0
     continuous: bool = False
     changes: tuple[Change, ...] | None = None
+    throttle: str = ""
 
     def threshold(self, granted: int) -> int:
         """How much of a grant is left when the client should ask again; 0 (never) where the grant is too small."""
@@ -66,8 +68,20 @@ def encode(service: ServiceTerms, unit: Unit | None = None) -> bytes:
             service.periods.seconds if service.periods else 0,
             service.periods is not None and service.periods.continuous,
             service.changes,
+            service.throttle,
         )
     )
+
+
+def shortened(quote: Quote, validity: int) -> Quote:
+    """The quote with terms of this validity (seconds), beyond its offers too."""
+    overage = tuple([replace(each, terms=_valid_for(each.terms, validity)) for each in quote.overage])
+    return replace(quote, terms=_valid_for(quote.terms, validity), overage=overage)
+
+
+def _valid_for(packed: bytes, validity: int) -> bytes:
+    said = decode(packed)
+    return packed if said is None else _ENCODER.encode(replace(said, validity=validity))
 
 
 @lru_cache(maxsize=4096)

@@ -104,11 +104,17 @@ def _transitions(zone: ZoneInfo, start: int, end: int) -> list[int]:
     return [high * 1000]
 
 
-def next_month(at: int, zone: ZoneInfo) -> int:
-    """When the calendar month after the one that holds ``at`` begins, in milliseconds."""
-    local = datetime.fromtimestamp(at // 1000, zone)
-    year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
-    return _instant(datetime(year, month, 1, tzinfo=zone))
+def next_period(at: int, period: str, zone: ZoneInfo) -> int:
+    """When the calendar ``day``, ``week`` (from Monday) or ``month`` that holds ``at`` is over, in milliseconds."""
+    day = datetime.fromtimestamp(at // 1000, zone).date()
+    if period == "month":
+        return after((day.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1), zone)
+    return after(day + timedelta(days=6 - day.weekday() if period == "week" else 0), zone)
+
+
+def midnight(day: date, zone: ZoneInfo) -> int:
+    """When a local day begins, in milliseconds."""
+    return _instant(datetime.combine(day, time(), zone))
 
 
 def after(day: date, zone: ZoneInfo) -> int:

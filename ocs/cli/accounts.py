@@ -139,7 +139,7 @@ def _one(data: Any) -> object:
     facts.show_header = False
     parts: list[object] = [facts]
     if data["buckets"]:
-        names = ("offer", "unit", "initial", "remaining", "reserved", "expires_at")
+        names = ("offer", "unit", "initial", "remaining", "reserved", "starts_at", "expires_at", "good_for")
         parts.append(table(names, ([one[name] for name in names] for one in data["buckets"]), title="buckets"))
     if data["sessions"]:
         live = ("id", "door", "reserved", "spent", "deadline")

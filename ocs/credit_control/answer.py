@@ -137,6 +137,8 @@ def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome,
     parts.append(avps.RESULT_CODE.encode(_item_code(item)))
     if session and item.final is not None and (item.granted or _is_final_without_units(item)):
         parts.extend(indications(item.final, profile))
+    if session and item.granted and item.throttle:
+        parts.append(avps.FILTER_ID.encode(item.throttle))  # the gateway's name for what slows the service down
     if session and item.granted:
         wants_threshold = profile.thresholds and item.final is None and item.unit in _THRESHOLDS
         if wants_threshold and 0 < item.threshold < item.granted:

@@ -158,7 +158,10 @@ class MoneyView(Record, frozen=True, kw_only=True):
 
 
 class BucketView(Record, frozen=True, kw_only=True):
-    """An allowance. ``remaining`` is neither used nor reserved."""
+    """An allowance, or bonus money (unit money). ``remaining`` is neither used nor reserved.
+
+    ``good_for``: seconds it lasts from its first use on, which is still to come; ``expires_at`` says when it ends then.
+    """
 
     id: str
     offer: str
@@ -166,7 +169,9 @@ class BucketView(Record, frozen=True, kw_only=True):
     initial: Quantity
     remaining: Quantity
     reserved: Quantity
+    starts_at: Moment | None
     expires_at: Moment | None
+    good_for: int | None
 
 
 class HoldingView(Record, frozen=True, kw_only=True):
@@ -335,10 +340,11 @@ class AuditView(Record, frozen=True, kw_only=True):
 
 
 class PaymentView(Record, frozen=True, kw_only=True):
-    """What a bucket would pay before money does."""
+    """What a bucket would pay before the main balance does: units, or bonus money (unit money)."""
 
     bucket: str
     offer: str
+    unit: Unit
     units: Quantity
     left: Quantity
 
@@ -367,6 +373,9 @@ class PricedItemView(Record, frozen=True, kw_only=True):
     rate_source: str
     reason: Reason
     payments: tuple[PaymentView, ...]
+    overage: str
+    """The offer that is used up and says what holds beyond it; ``throttle``: what the network slows it down to."""
+    throttle: str
 
 
 class PriceView(Record, frozen=True, kw_only=True):

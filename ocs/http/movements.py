@@ -4,8 +4,9 @@ The answers are made of the request and the stored receipt (the account as it wa
 says the same word for word.
 """
 
-from balances.ledger import Gift, Movement
+from balances.ledger import Movement
 from balances.money import format_amount
+from charging.gifts import WrongCurrency, gift
 from ocs.http.accounts import read_amount, resolve
 from ocs.http.auth import Role
 from ocs.http.house import Call, House, Operation, Reply
@@ -83,24 +84,18 @@ async def give(house: House, call: Call[BucketCreate, None]) -> Reply:
     offer = house.engine.catalogue.offer(call.body.offer)
     if offer is None:
         raise Problem(Kind.UNKNOWN_OFFER, f"The catalogue has no offer {call.body.offer!r}.")
-    now = house.clock()
-    gift = Gift(
-        address=await resolve(house, call.path["account"]),
-        operation=call.key,
-        offer=offer.name,
-        unit=offer.unit,
-        amount=offer.amount,
-        priority=offer.priority,
-        expires_at=offer.expires_at(now),
-        now=now,
-    )
-    receipt = await house.ledger.give(gift)
+    account = await house.ledger.account(await resolve(house, call.path["account"]))
+    try:
+        given = gift(house.engine.catalogue, offer, account, call.key, house.clock())
+    except WrongCurrency as error:
+        raise Problem(Kind.WRONG_CURRENCY, f"{error}.") from error
+    receipt = await house.ledger.give(given)
     if not receipt.repeated:
-        house.changed(gift.address)
+        house.changed(given.address)
     bucket = next(bucket for bucket in receipt.account.buckets if bucket.id == receipt.bucket)
     return Reply(
         status=200 if receipt.repeated else 201,
-        body=GiftView(entry=receipt.entry, account=gift.address.account, bucket=bucket_view(bucket)),
+        body=GiftView(entry=receipt.entry, account=given.address.account, bucket=bucket_view(bucket)),
     )
 
 

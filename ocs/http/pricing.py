@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from balances.ledger import Unit
 from balances.money import format_amount
 from charging.event import ChargingEvent, Identity, Phase, Reason, RequestItem, Result, Service
 from charging.explain import Explanation, PricedItem
@@ -120,11 +121,14 @@ def _item_view(item: PricedItem, anybody: bool) -> PricedItemView:
             PaymentView(
                 bucket=one.bucket,
                 offer=one.offer,
-                units=quantity(item.unit, one.units),
-                left=quantity(item.unit, one.left),
+                unit=one.unit,
+                units=quantity(one.unit, one.units),
+                left=quantity(one.unit, one.left),
             )
             for one in item.payments
         ),
+        overage=item.overage,
+        throttle=item.throttle,
     )
 
 
@@ -149,12 +153,16 @@ def reasons(explanation: Explanation) -> Iterator[str]:
         if item.tax:
             yield f"Of that {readable(explanation.currency, item.tax)} are tax."
         for one in item.payments:
+            asset = explanation.currency if one.unit is Unit.MONEY else one.unit
             yield (
-                f"Bucket {one.bucket} pays {readable(item.unit, one.units)} first; "
-                f"{readable(item.unit, one.left)} are left in it."
+                f"Bucket {one.bucket} pays {readable(asset, one.units)} first; "
+                f"{readable(asset, one.left)} are left in it."
             )
         for bucket, why in item.passed_over:
             yield f"Bucket {bucket} pays nothing: {why}."
+        if item.overage:
+            slowed = f", slowed down to {item.throttle}" if item.throttle else ""
+            yield f"Beyond it the overage of offer {item.overage} holds{slowed}."
         if item.cost:
             yield f"Money pays {readable(explanation.currency, item.cost)}."
         if item.why:

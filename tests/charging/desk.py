@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from balances.ledger import Account, Address, Gift, Identity, IdentityType, Ledger, Movement, NewAccount, Unit
+from balances.ledger import Account, Address, Identity, IdentityType, Ledger, Movement, NewAccount, Unit
 from balances.money import parse_amount
 from charging.catalogue import Catalogue
 from charging.engine import Engine
 from charging.event import Action, ChargingEvent, Outcome, Phase, RequestItem, Service, ServiceKind
+from charging.gifts import gift
 from charging.observer import Silent
 from charging.settings import ChargingSettings
 
@@ -79,12 +80,8 @@ class Desk:
         found = self.engine.catalogue.offer(offer)
         assert found
         self.number += 1
-        await self.ledger.give(
-            Gift(
-                address=address, operation=f"g{self.number}", offer=offer, unit=found.unit, amount=found.amount,
-                priority=found.priority, expires_at=found.expires_at(self.now), now=self.now,
-            )
-        )  # fmt: skip
+        account = await self.ledger.account(address)
+        await self.ledger.give(gift(self.engine.catalogue, found, account, f"g{self.number}", self.now))
 
     def event(
         self,

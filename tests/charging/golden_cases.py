@@ -1,9 +1,9 @@
 """The hand-computed cases, as read from ``golden/*.csv``, and the account each begins with.
 
 A line: ``plan`` and ``currency`` of an account that holds ``money`` and the ``bundles`` (given at ``given``, else at
-the time of use). It opens a session ``at`` a local time, wants ``units`` of the ``use`` and reports them used. ``cost``
-is what money pays (or why nothing is allowed), ``pays`` what bundles pay, ``granted`` what the opening got,
-``validity`` seconds.
+the time of use; ``name/10MB``: 10 MB of it were used then). It opens a session ``at`` a local time, wants ``units``
+of the ``use`` and reports them used. ``cost`` is what the main balance pays (or why nothing is allowed), ``pays`` what
+bundles pay, ``granted`` what the opening got, ``validity`` seconds, ``throttle`` what it is slowed down to.
 """
 
 import csv
@@ -11,11 +11,25 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from balances.ledger import Account, Gift, Identity, Ledger, Movement, NewAccount
+from balances.ledger import (
+    Account,
+    Charge,
+    Identity,
+    Ledger,
+    Movement,
+    NewAccount,
+    Phase,
+    Quote,
+    Use,
+    Verdict,
+)
 from balances.money import format_amount, parse_amount
+from balances.price import Price
 from charging.catalogue import Catalogue
+from charging.catalogue.model import Offer
 from charging.catalogue.quantities import quantity
 from charging.event import RequestItem, Service, ServiceKind, Unit
+from charging.gifts import gift
 
 FOLDER = Path(__file__).parent / "golden"
 UNITS = {ServiceKind.DATA: Unit.OCTETS, ServiceKind.VOICE: Unit.SECONDS}
@@ -40,6 +54,7 @@ class Case:
         self.refused = row["cost"] if row["cost"] in REFUSED else ""
         self.cost = 0 if self.refused else parse_amount(row["cost"])
         self.validity = int(row["validity"] or 0)
+        self.throttle = row.get("throttle", "")
         self.door = self.facts.get("door", "")
 
     def __repr__(self) -> str:
@@ -74,21 +89,33 @@ class Case:
             await ledger.move(Movement(address=address, operation="money", amount=amount, cause="topup", now=self.at))
         given = milliseconds(row["given"] or row["at"])
         for number, bundle in enumerate(row["bundles"].split()):
-            offer = catalogue.offer(bundle)
+            offer_name, _, used = bundle.partition("/")
+            offer = catalogue.offer(offer_name)
             assert offer is not None, bundle
-            await ledger.give(
-                Gift(
-                    address=address,
-                    operation=f"gift{number}",
-                    offer=bundle,
-                    unit=offer.unit,
-                    amount=offer.amount,
-                    priority=offer.priority,
-                    expires_at=offer.expires_at(given),
-                    now=given,
-                )
-            )
+            account = await ledger.account(address)
+            await ledger.give(gift(catalogue, offer, account, f"gift{number}", given))
+            if used:
+                await self._use(ledger, account, offer, quantity(used, offer.unit), given)
         return await ledger.account(address)
+
+    async def _use(self, ledger: Ledger, account: Account, offer: Offer, units: int, now: int) -> None:
+        """A part of the bundle was used before."""
+        quote = Quote(price=Price(), offers=(offer.name,))
+        charged = await ledger.charge(
+            Charge(
+                address=account.address,
+                version=account.version,
+                session=f"before {offer.name}",
+                operation="1",
+                fingerprint=0,
+                phase=Phase.EVENT,
+                door="test",
+                now=now,
+                deadline=now,
+                uses=(Use(key="k", unit=offer.unit, wanted=units, quote=quote),),
+            )
+        )
+        assert charged.verdict is Verdict.DONE
 
     async def is_charged(self, ledger: Ledger, before: Account) -> None:
         """Money and bundles have paid what the case says, and nothing is held any more."""
@@ -97,10 +124,15 @@ class Case:
         spent = before.money.balance - after.money.balance
         assert format_amount(spent) == format_amount(self.cost), self
         paid = {bucket.offer: bucket.counters.debited for bucket in after.buckets if bucket.counters.debited}
+        units = {bucket.offer: bucket.unit for bucket in after.buckets}
         words = [word.split("=") for word in self.row["pays"].split()]
-        assert paid == {name: quantity(amount, self.unit) for name, amount in words}, self
+        assert paid == {name: _amount(amount, units[name]) for name, amount in words}, self
         audit = await ledger.audit()
         assert audit.balanced, audit.findings
+
+
+def _amount(text: str, unit: Unit) -> int:
+    return parse_amount(text) if unit is Unit.MONEY else quantity(text, unit)
 
 
 def milliseconds(text: str) -> int:

@@ -47,6 +47,8 @@ async def test_golden(case: Case, ledger: Ledger, golden: Catalogue) -> None:
         assert got.granted == case.granted, got
         if case.validity:
             assert got.validity == case.validity
+        if case.throttle:
+            assert got.throttle == case.throttle.removeprefix("none")
         used = desk.event(Phase.CLOSE, case.item(used=case.units), service=service, session="s")
         closed = await desk.engine.handle(replace(used, door=case.door or "test"))
         assert format_amount(closed.spent) == format_amount(case.cost)

@@ -124,8 +124,10 @@ export function bar(label, whole, left, held) {
 export function bucket(one, currency) {
   const say = (value) => quantity(one.unit, value, currency);
   const label = `${say(one.remaining)} left and ${say(one.reserved)} reserved of ${say(one.initial)}`;
+  const end = one.good_for ? `good for ${quantity("seconds", one.good_for)} from its first use` : one.expires_at ? `ends in ${until(one.expires_at)}` : "no end";
+  const span = Date.parse(one.starts_at) > Date.now() ? `begins in ${until(one.starts_at)}, ${end}` : end;
   return el("div", { class: "bucket" },
-    el("p", {}, el("strong", {}, one.offer), el("span", { class: "names" }, one.expires_at ? `ends in ${until(one.expires_at)}` : "no end")),
+    el("p", {}, el("strong", {}, one.offer), el("span", { class: "names" }, span)),
     bar(label, one.initial, one.remaining, one.reserved),
     el("p", { class: "names" }, el("span", {}, `${say(one.remaining)} left`), el("span", {}, `${say(one.reserved)} reserved`), el("span", {}, `of ${say(one.initial)}`)));
 }

@@ -1,6 +1,7 @@
 """Mistakes in a catalogue are all found at once, each with file, line and a hint."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -113,6 +114,63 @@ def test_tiers_have_no_gap_and_no_overlap(first: str, last: str, line: int, mess
     found = problems(TEXT + text)
     where = TEXT.count("\n") + line
     assert any(problem.startswith(f"c.toml:{where}: ") and message in problem for problem in found), found
+
+
+OFFER = """
+[offers.extra]
+pays = ["data-standard"]
+amount = "1 GB"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("", 'begins = "first use"', 5, "from the first use on it lasts a time that is given (validity"),
+        ("", 'begins = "first use"\nvalidity = "month"', 5, "from the first use on it lasts a time that is given"),
+        ("", 'begins = "later"', 5, "Invalid enum value 'later'"),
+        ("", 'validity = "a week"', 5, "validity: 'a week' is no quantity"),
+        ("", "since = 2026-02-01\nuntil = 2026-01-31", 6, "it ends before it begins"),
+        ("", 'overage = "go on"', 5, "Invalid enum value 'go on'"),
+        ("", "overage = {}", 5, "overage names a rate, a throttle or both"),
+        ("", 'overage = { rate = "none" }', 5, "no such entry of rates: 'none'"),
+        ("", 'overage = { rate = "sms" }', 5, "'sms' is a rate per events, the offer is of octets"),
+        ("", 'overage = { prise = "x" }', 5, "unknown key 'prise'"),
+        ('"1 GB"', '"5 EUR"\noverage = "stop"', 5, "bonus money has no overage: the main balance pays after it"),
+        ('"1 GB"', '"0 EUR"', 4, "an offer gives at least one unit"),
+        ('"1 GB"', '"1.2345678 EUR"', 4, "amount: "),
+        ('"data-standard"]', '"data-standard", "sms"]', 3, "the rates of an offer are all counted in the same unit"),
+    ],
+)
+def test_an_offer_that_makes_no_sense(old: str, new: str, line: int, message: str) -> None:
+    text = OFFER.replace(old, new, 1) if old else f"{OFFER}{new}\n"
+    where = TEXT.count("\n") + line
+    found = problems(TEXT + text)
+    assert any(problem.startswith(f"c.toml:{where}: ") and message in problem for problem in found), found
+
+
+def test_overage_in_a_foreign_currency_is_a_mistake() -> None:
+    text = f'{TEXT}{OFFER}overage = {{ rate = "far" }}\n[rates.far]\nservice = "data"\nprice = "1 USD per GB"\n'
+    where = TEXT.count("\n") + 5
+    assert problems(text) == [
+        f"c.toml:{where}: 'far' is priced in USD, plans that sell it in EUR (wrong currency)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('share = "lots"', "share: 'lots' is no share (from 1 % to 99 %)"),
+        ('share = "0 %"', "share: '0 %' is no share"),
+        ('floor = "1 MB"', "floor stands with share, and only there"),
+        ('share = "10 %"\nfloor = "11 MB"', "the floor is larger than the quota"),
+        ('share = "10 %"\nfloor = "11 s"', "floor: '11 s' is not measured in octets"),
+    ],
+)
+def test_a_share_that_makes_no_sense(line: str, message: str) -> None:
+    found = problems(f'{TEXT}\n[rates.shared]\nservice = "data"\nprice = "free"\n{line}\n')
+    at = TEXT.count("\n") + 4 + line.count("\n") + 1
+    assert any(problem.startswith(f"c.toml:{at}: ") and message in problem for problem in found), found
 
 
 def test_all_problems_are_said_at_once() -> None:
@@ -233,7 +291,11 @@ def test_the_sample_says_what_was_promised() -> None:
     assert catalogue.find("postpaid") is None
     offer = catalogue.offer("data-1gb")
     assert offer is not None
-    assert (offer.unit, offer.amount, offer.expires_at(1_000)) == (Unit.OCTETS, 10**9, 30 * 86_400_000 + 1_000)
+    assert (offer.unit, offer.amount, offer.span(1_000, ZoneInfo("UTC")).expires_at) == (
+        Unit.OCTETS,
+        10**9,
+        30 * 86_400_000 + 1_000,
+    )
     paid = {group for group, rule in groups.items() if rule and "data-1gb" in rule.rate.quote.offers}
     assert paid == {10, 7, None}
 

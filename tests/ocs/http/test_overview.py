@@ -177,7 +177,9 @@ async def test_a_bundle_pays_first(desk: Desk) -> None:
     body = {"service": {"kind": "data"}, "rating_group": 10, "units": 1_100_000_000, "account": "alice"}
     price = (await desk.post("/v1/price", body)).json()
     assert (price["price"], price["cost"]) == ("11.00", "1.00")
-    assert price["items"][0]["payments"] == [{"bucket": "data-1gb#1", "offer": "data-1gb", "units": 10**9, "left": 0}]
+    assert price["items"][0]["payments"] == [
+        {"bucket": "data-1gb#1", "offer": "data-1gb", "unit": "octets", "units": 10**9, "left": 0}
+    ]
 
 
 async def test_a_price_on_nobodys_balance(quick: Desk) -> None:
