@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -55,7 +55,7 @@ def _table(value: dict[str, Any], struct: type[msgspec.Struct], path: Path) -> I
 
 def _struct(shape: Any) -> type[msgspec.Struct] | None:
     """The table that a shape is, or may be."""
-    kinds = get_args(shape) if isinstance(shape, UnionType) else (shape,)
+    kinds = get_args(shape) if get_origin(shape) in (Union, UnionType) else (shape,)
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)), None)
 
 
