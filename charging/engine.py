@@ -116,6 +116,10 @@ class Engine:
         """Whose is this name, over all workers? The first to claim it keeps it; may raise Unavailable."""
         return await self.ledger.claim(name, owner, NAMES_KEPT)
 
+    def is_emergency(self, event: ChargingEvent) -> bool:
+        """Is it about an emergency call, by the catalogue in force?"""
+        return _is_emergency(event, self.catalogue)
+
     async def recall(self, session: str) -> Memory | None:
         """What the vault keeps of a session for a door that has forgotten it; may raise Unavailable."""
         note = self._sessions.get(session)

@@ -7,6 +7,7 @@ micro-units), times are milliseconds since 1970 (UTC).
 
 from enum import StrEnum
 
+from balances.channels import Channels, Limits, Room
 from balances.ledger import Address, Identity, IdentityType, Lapse, Phase, Record, Unavailable, Unit
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Action",
     "Address",
     "Change",
+    "Channels",
     "ChargingEvent",
     "FinalAction",
     "FinalUnits",
@@ -21,12 +23,14 @@ __all__ = [
     "IdentityType",
     "ItemOutcome",
     "Lapse",
+    "Limits",
     "Memory",
     "Outcome",
     "Phase",
     "Reason",
     "RequestItem",
     "Result",
+    "Room",
     "Service",
     "ServiceKind",
     "TimePeriods",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from balances.backlog import Backlog
+from balances.channels import StoreChannels
 from balances.confirmation import PATIENCE as CONFIRMED_IN
 from balances.confirmation import Confirmation
 from balances.ledger import Unavailable
@@ -166,7 +167,12 @@ class Doors:
         self._delivery = Delivery(charging.bus, charging.link, self.diameter)
         self._sy = sy
         self.sip = SipServer(
-            config.sip_credit, charging.engine, SipDoor(metrics), wall_clock, ready=lambda: charging.link.connected
+            config.sip_credit,
+            charging.engine,
+            SipDoor(metrics),
+            wall_clock,
+            ready=lambda: charging.link.connected,
+            channels=StoreChannels(charging.link, charging.ledger.keys),
         )
 
     async def start(self, sockets: DoorSockets) -> None:

@@ -57,6 +57,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Why it ended, as the proxy reported it: ``SIP 487`` or ``Q.850 16``, several with commas."""
     access: Access = Access()
     """How it reached the network."""
+    channel: str = ""
+    """The name under which it has a channel of its peer's trunk group."""
 
     def pack(self) -> bytes:
         """The call as the context of its session in the vault."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
+from charging.event import Channels, ChargingEvent, Memory, Outcome, Result, Room, Unavailable
 from sip_credit.call import Call, Calls, Measure, believable, measure, session_of, unpack
 from sip_credit.digest import Digest, Verdict
 from sip_credit.limits import Load, Traffic
@@ -47,6 +47,7 @@ from sip_credit.report import (
 )
 from sip_credit.settings import Peer, Settings
 from sip_credit.transaction import Hop, Transaction, TransactionLayer
+from sip_credit.trunks import Trunks, refuse
 from sip_credit.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,10 @@ class Engine(Protocol):
 
     async def claim(self, name: str, owner: str) -> str:
         """Whose is this name? The first to claim it keeps it; may raise Unavailable."""
+        ...
+
+    def is_emergency(self, event: ChargingEvent) -> bool:
+        """Is it about an emergency call, which nothing may hinder?"""
         ...
 
     async def recall(self, session: str) -> Memory | None:
@@ -93,6 +98,7 @@ class Door:
         observer: Observer,
         clock: Callable[[], int],
         ready: Callable[[], bool],
+        channels: Channels | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -102,6 +108,7 @@ class Door:
         self._calls = Calls(settings.remembered_calls)
         self._released: dict[str, int] = {}
         self._turns = Turns()
+        self._trunks = Trunks(settings, channels)
         self._tasks: set[asyncio.Task[None]] = set()
         self._layer: TransactionLayer[Any]
         self._digest = Digest(
@@ -202,10 +209,15 @@ class Door:
             if transaction.answered:
                 return  # cancelled or too late while another request of the call was served: nothing was asked yet
             try:
-                check, outcome = await self._decide(check)
+                owner, room = await asyncio.gather(self._owner(check), self._occupy(check))
+                if room is not Room.FREE:
+                    self._answer(transaction, "invite", refuse(room, check.peer))
+                    return
+                check, outcome = await self._decide(check, owner)
             except Unavailable:
                 why = unavailable("unavailable", check.peer.header_prefix, self._settings)
                 self._answer(transaction, "invite", why)
+                await self._trunks.free(check.call)
                 return
             answer, call = answer_check(check, outcome, self._settings)
             heard = transaction.hop.open and self._answer(transaction, "invite", answer)
@@ -213,19 +225,28 @@ class Door:
                 self._calls.put(check.event.session, call)
                 if check.event.session != name:
                     self._calls.rename(name, check.event.session)
-            elif outcome.result is Result.OK:
+                return
+            if outcome.result is Result.OK:
                 await self._undo(check)
+            await self._trunks.free(check.call)
 
-    async def _decide(self, check: Check) -> tuple[Check, Outcome]:
+    async def _owner(self, check: Check) -> str:
+        """Which check has the session's name?"""
+        try:
+            return await self._engine.claim(check.event.session, check.identity)
+        except Unavailable:
+            return ""  # an emergency call is allowed all the same, anything else refused
+
+    async def _occupy(self, check: Check) -> Room:
+        """Take a channel of the trunk group, in the same round trip as the session's name; raises Unavailable."""
+        return Room.FREE if self._engine.is_emergency(check.event) else await self._trunks.occupy(check)
+
+    async def _decide(self, check: Check, owner: str) -> tuple[Check, Outcome]:
         """Ask the engine, under a session that is this check's alone: no other call may be charged for it, or end it.
 
         The first check of a Call-ID has the session that reports can find by the Call-ID. The same check again gets the
         same answer only as long as its call waits to be answered; after that it is another call.
         """
-        try:
-            owner = await self._engine.claim(check.event.session, check.identity)
-        except Unavailable:
-            owner = ""  # an emergency call is allowed all the same, anything else refused
         if owner != check.identity:
             check = check.under(session_of(check.identity))
         outcome = await self._ask(check.event)
@@ -313,9 +334,11 @@ class Door:
         if call.started_at is not None or call.ended:
             return Answer(status=200)
         call = msgspec.structs.replace(call, started_at=report.at - (report.duration_ms or 0))
-        outcome = await self._ask(start_event(report, call, self._settings))
+        event = start_event(report, call, self._settings)
+        outcome = await self._ask(event)
         if outcome.result is Result.OK:
             self._calls.put(report.session, call)
+            await self._trunks.keep(call, event)
         return self._reported(report, outcome.result, Answer(status=481))
 
     async def _interim(self, report: Report) -> Answer:
@@ -329,12 +352,14 @@ class Door:
             call = msgspec.structs.replace(call, started_at=report.at - spent.milliseconds)
         wanted = self._settings.slice if call.refreshes else self._settings.whole_grant
         asked = msgspec.structs.replace(call, cap=spent.seconds + wanted, exact=False)
-        outcome = await self._ask(interim_event(report, asked, spent.seconds, wanted, self._settings))
+        event = interim_event(report, asked, spent.seconds, wanted, self._settings)
+        outcome = await self._ask(event)
         if outcome.result in (Result.UNKNOWN_SESSION, Result.SESSION_CLOSED):
             self._calls.drop(report.session)
             return Answer(status=481)
         if outcome.result is Result.UNAVAILABLE:
             return unavailable("unavailable", report.peer.header_prefix, self._settings)
+        await self._trunks.keep(call, event)
         answer, call = answer_interim(report, outcome, call, spent.seconds)
         self._calls.put(report.session, call)
         return answer
@@ -356,6 +381,7 @@ class Door:
             event = msgspec.structs.replace(event, service=service_of(supposed_call(report, self._settings)))
         outcome = await self._ask(event)
         self._calls.drop(report.session)
+        await self._trunks.free(call)
         if outcome.result is Result.OK and not outcome.replayed:
             self._watch(report, call, spent.difference, spent.seconds)
         if outcome.result is Result.UNKNOWN_SESSION:
@@ -366,6 +392,7 @@ class Door:
         call = self._calls.get(report.session) or await self._known(report)
         outcome = await self._ask(release_event(report, ended(call, Kind.RELEASE, report.cause)))
         self._calls.drop(report.session)
+        await self._trunks.free(call)
         if outcome.result not in (Result.OK, Result.SESSION_CLOSED, Result.UNAVAILABLE):
             self._entomb(report.session)
         return self._reported(report, outcome.result, Answer(status=200))

@@ -96,6 +96,7 @@ def read_check(
         return loop(peer)
     caller = caller_of(request, peer)
     identities = payers(request, caller, peer)
+    identity = _identity(request, identities)
     refreshes = _refreshes(request, peer)
     wanted = settings.slice if refreshes else settings.whole_grant
     call = Call(
@@ -108,6 +109,7 @@ def read_check(
         refreshes=refreshes,
         cap=wanted,
         access=access_of(request, peer),
+        channel=identity if peer.trunk_group else "",
     )
     event = ChargingEvent(
         session=session_of(request.call_id),
@@ -124,7 +126,7 @@ def read_check(
         lapse=Lapse.RELEASE,
         context=call.pack(),
     )
-    check = Check(event=event, call=call, peer=peer, target=request.uri, identity=_identity(request, identities))
+    check = Check(event=event, call=call, peer=peer, target=request.uri, identity=identity)
     return loop(peer) if leads_to(_contact(check, wanted), own) else check
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from charging.event import Channels
 from sip_credit.door import Door, Engine
 from sip_credit.message import PHRASES, RemoteError, Request, parse, respond
 from sip_credit.observer import Observer, SilentObserver
@@ -74,8 +75,8 @@ class SipServer:
     """The SIP door of one worker: ``start`` it, later ``drain`` it.
 
     ``ready`` says whether the store is there; ``clock`` gives milliseconds since 1970. One server has one UDP and one
-    TCP socket, on the same port, and a socket for TLS where the settings say so. Raises OSError for unusable
-    certificates.
+    TCP socket, on the same port, and a socket for TLS where the settings say so. ``channels`` counts the calls of trunk
+    groups. Raises OSError for unusable certificates.
     """
 
     def __init__(
@@ -85,11 +86,12 @@ class SipServer:
         observer: Observer | None = None,
         clock: Callable[[], int] = wall_clock,
         ready: Callable[[], bool] = lambda: True,
+        channels: Channels | None = None,
     ) -> None:
         self._settings = settings
         self.observer = observer or SilentObserver()
         self._peers = PeerTable(settings.peers)
-        self._door = Door(settings, engine, self.observer, clock, ready)
+        self._door = Door(settings, engine, self.observer, clock, ready, channels)
         self._layer: TransactionLayer[ServerHop] = TransactionLayer(
             lambda data, hop: hop.send(data), secrets.token_bytes(32), settings.timers, self._unacknowledged
         )

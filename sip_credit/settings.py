@@ -62,6 +62,23 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise ValueError("needs certificate, key and authorities")
 
 
+class TrunkGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the peers of a group may carry together, over all workers and nodes."""
+
+    name: str
+    """Peers name their group by it."""
+    channels: int = 0
+    """Calls at one time, those that still ring included; more are refused with 480. 0: any number."""
+    calls_per_second: int = 0
+    """Calls begun within any second; more are refused with 480 and Retry-After. 0: any number."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("name must not be empty")
+        if self.channels < 0 or self.calls_per_second < 0:
+            raise ValueError("channels and calls_per_second must not be negative")
+
+
 class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A proxy, or a group of them, that may ask."""
 
@@ -81,6 +98,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How many of them may come at once before ``rate`` counts."""
     max_open: int = 0
     """Requests being decided at one time; more are answered 503. 0: any number."""
+    trunk_group: str = ""
+    """The group whose limits hold for its calls. Emergency calls are never counted or refused."""
     header_prefix: str = "X-OCS-"
     """Start of the names of our own headers. FreeSWITCH only shows those that begin with ``X-``."""
     contact: str = "{ruri}"
@@ -128,6 +147,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Port for both; 0 takes any free one."""
     peers: tuple[Peer, ...] = (Peer(),)
     """Who may ask; the first whose networks hold the source address."""
+    trunk_groups: tuple[TrunkGroup, ...] = ()
+    """Limits of channels and calls a second that peers share."""
     own_names: tuple[str, ...] = ()
     """``host`` or ``host:port`` under which we are reached: no call is sent there. Empty: the address listened on."""
     realm: str = "ocs"
@@ -174,6 +195,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be between 0 and 65535")
+        groups = [group.name for group in self.trunk_groups]
+        if len(set(groups)) < len(groups):
+            raise ValueError("trunk_groups must have different names")
+        for peer in self.peers:
+            if peer.trunk_group and peer.trunk_group not in groups:
+                raise ValueError(f"peers: {peer.name!r} has an unknown trunk_group {peer.trunk_group!r}")
         if '"' in self.realm or "\\" in self.realm or not self.realm.isprintable():
             raise ValueError("realm must not hold quotes")
         for name in (

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from balances.channels import MemoryChannels
 from balances.ledger import Account, AccountChange, Address, Identity, IdentityType, Movement, NewAccount, Status
 from balances.memory import MemoryLedger
 from balances.money import parse_amount
@@ -84,6 +85,9 @@ class Gate:
             raise Unavailable("away")
         return await self.engine.claim(name, owner)
 
+    def is_emergency(self, event: ChargingEvent) -> bool:
+        return self.engine.is_emergency(event)
+
     async def recall(self, session: str) -> Memory | None:
         if self.away:
             raise Unavailable("away")
@@ -132,6 +136,7 @@ class House:
     def __init__(self) -> None:
         self.now = NOON
         self.ledger = MemoryLedger()
+        self.channels = MemoryChannels()
         self.catalogue = load("sample")
         self.watch = Watch()
         self.gate: Gate
@@ -145,7 +150,9 @@ class House:
         """Start a door that remembers nothing."""
         self.gate = Gate(Engine(self.ledger, self.catalogue, ChargingSettings()))
         settings = settings or Settings(port=0)
-        self.server = SipServer(settings, self.gate, self.watch, lambda: self.now, lambda: self.ready)
+        self.server = SipServer(
+            settings, self.gate, self.watch, lambda: self.now, lambda: self.ready, channels=self.channels
+        )
         await self.server.start()
         loop = asyncio.get_running_loop()
         address = ("127.0.0.1", self.server.port)

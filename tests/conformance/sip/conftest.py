@@ -70,6 +70,9 @@ class Bench:
     async def claim(self, name: str, owner: str) -> str:
         return await self.engine.claim(name, owner)
 
+    def is_emergency(self, event: ChargingEvent) -> bool:
+        return self.engine.is_emergency(event)
+
     async def recall(self, session: str) -> Memory | None:
         return await self.engine.recall(session)
 
