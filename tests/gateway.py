@@ -30,7 +30,11 @@ def seconds(number: int) -> bytes:
 
 
 def service(
-    rating_group: int | None, *, wanted: Iterable[bytes] | None = None, used: Iterable[bytes] | None = None
+    rating_group: int | None,
+    *,
+    wanted: Iterable[bytes] | None = None,
+    used: Iterable[bytes] | None = None,
+    more: Iterable[bytes] = (),
 ) -> bytes:
     """A Multiple-Services-Credit-Control; ``wanted`` () is an empty Requested-Service-Unit, None is none."""
     parts = []
@@ -40,7 +44,7 @@ def service(
         parts.append(avps.USED_SERVICE_UNIT.encode(used))
     if rating_group is not None:
         parts.append(avps.RATING_GROUP.encode(rating_group))
-    return avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(parts)
+    return avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode([*parts, *more])
 
 
 def call_data(called: str) -> bytes:

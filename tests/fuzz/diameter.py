@@ -47,6 +47,7 @@ def corpus() -> list[bytes]:
     data = avps.SERVICE_INFORMATION.encode([ps])
     proxy = avps.PROXY_INFO.encode([avps.PROXY_HOST.encode("dra"), avps.PROXY_STATE.encode(b"1")])
     action = avps.REQUESTED_ACTION.encode
+    refunded = service(300, wanted=[one], more=[avps.REFUND_INFORMATION.encode(b"f;3")])
     bodies = [
         ccr("f;1", OPEN, 0, who, service(10, wanted=()), service(20, wanted=()), data, proxy),
         ccr("f;1", UPDATE, 1, who, service(10, wanted=(), used=[octets(1000)]), data),
@@ -55,6 +56,8 @@ def corpus() -> list[bytes]:
         ccr("f;2", OPEN, 0, who, service(100, wanted=[seconds(60)]), call_data("493012345678"), context=VOICE),
         ccr("f;3", EVENT, 0, who, action(0), service(300, wanted=[one]), context=SMS),
         ccr("f;4", EVENT, 0, who, action(1), service(300, wanted=[one]), context=SMS),
+        ccr("f;7", EVENT, 0, who, action(1), refunded, context=SMS),
+        ccr("f;8", UPDATE, 1, *rarely_seen(), data),
         ccr("f;5", EVENT, 0, who, action(2), avps.REQUESTED_SERVICE_UNIT.encode([money]), context=DATA),
         ccr("f;6", EVENT, 0, who, action(3), avps.SERVICE_IDENTIFIER.encode(1), context="balance@ocs.example.net"),
     ]
@@ -64,6 +67,33 @@ def corpus() -> list[bytes]:
         *(bytes.fromhex(path.read_text()) for path in sorted(KAMAILIO.glob("*.hex"))),
         encode_message(0x80, 280, 0, 1, 1, head),
         encode_message(0x40, 258, 4, 1, 1, (avps.SESSION_ID.encode("f;1"), avps.RESULT_CODE.encode(2001), *head)),
+    ]
+
+
+def rarely_seen() -> list[bytes]:
+    """What few clients send."""
+    identity = avps.SUBSCRIPTION_ID_EXTENSION.encode([avps.SUBSCRIPTION_ID_E164.encode(ALICE)])
+    device = avps.USER_EQUIPMENT_INFO_EXTENSION.encode([avps.USER_EQUIPMENT_INFO_IMEI.encode(b"35209900123456")])
+    parameter = [avps.SERVICE_PARAMETER_TYPE.encode(1), avps.SERVICE_PARAMETER_VALUE.encode(b"x")]
+    envelope = [avps.ENVELOPE_START_TIME.encode(1_768_471_200), octets(1000)]
+    parts = [
+        avps.REQUESTED_SERVICE_UNIT.encode([]),
+        *(
+            avps.USED_SERVICE_UNIT.encode(
+                [avps.REPORTING_REASON.encode(3), avps.TARIFF_CHANGE_USAGE.encode(when), octets(9)]
+            )
+            for when in (0, 1, 2)
+        ),
+        avps.RATING_GROUP.encode(10),
+        avps.TRIGGER.encode([avps.TRIGGER_TYPE.encode(4)]),
+        avps.ENVELOPE.encode(envelope),
+    ]
+    return [
+        avps.CC_SUB_SESSION_ID.encode(7),
+        identity,
+        avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode(parts),
+        avps.SERVICE_PARAMETER_INFO.encode(parameter),
+        device,
     ]
 
 
