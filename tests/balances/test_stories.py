@@ -17,6 +17,7 @@ from balances.ledger import (
     Ledger,
     Movement,
     NewAccount,
+    Overage,
     Phase,
     Quote,
     Refund,
@@ -80,8 +81,15 @@ class Teller:
             steps.append(Step(None if upto == "-" else int(upto), *[int(number) for number in numbers]))
         offers = tuple(str(options["offers"]).split(",")) if "offers" in options else ()
         self.quotes[words[0]] = Quote(
-            price=Price(options.get("setup", 0), tuple(steps)), offers=offers, terms=words[0].encode()
-        )
+            price=Price(options.get("setup", 0), tuple(steps)), offers=offers, terms=words[0].encode(),
+            share=options.get("share", 0), floor=options.get("floor", 0),
+            overage=tuple(self.overage(each) for each in str(options.get("overage", "")).split(",") if each),
+        )  # fmt: skip
+
+    def overage(self, text: str) -> Overage:
+        offer, name = text.split(":")
+        quote = self.quotes.get(name)
+        return Overage(offer=offer, price=quote.price if quote else None, terms=quote.terms if quote else b"")
 
     async def do_account(self, words: list[str], _: str) -> None:
         options = pairs(words[1:])
@@ -155,6 +163,11 @@ class Teller:
         else:
             self.expect(found[words[1]], pairs(expected.split()))
 
+    async def do_span(self, words: list[str], expected: str) -> None:
+        account = await self.ledger.account(self.addresses[words[0]])
+        (bucket,) = [bucket for bucket in account.buckets if bucket.id == words[1]]
+        self.expect(bucket, pairs(expected.split()))
+
     async def do_session(self, words: list[str], expected: str) -> None:
         session = await self.ledger.session(self.addresses["ann"], words[0])
         if expected == "none":
@@ -204,7 +217,8 @@ class Teller:
     def expect(self, record: object, values: dict[str, Any]) -> None:
         for name, value in values.items():
             found = getattr(record, name)
-            assert (found or "none" if value == "none" else found) == value, f"{name} of {record}"
+            said = found.decode() if isinstance(found, bytes) else found
+            assert (said or "none" if value == "none" else said) == value, f"{name} of {record}"
 
 
 @pytest.mark.parametrize("story", read_stories(), ids=lambda story: story.title)

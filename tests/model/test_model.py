@@ -53,7 +53,7 @@ BUGS = {
     ),
     "grants all to one": ("if q.share and q.share > 0 then", "if false then"),
     "forgets when the bucket ends": ("ends = min(ends, end_of(a, b, now))", ""),
-    "forgets the units paid": ("k[PAID_UNITS] = base + units\n", ""),
+    "forgets the units paid": ("else k[PAID_UNITS] = base + units end", "end"),
     "ignores the credit limit": ("- a[RESERVED] + a[CREDIT_LIMIT]\n", "- a[RESERVED]\n"),
     "accepts old terms": ("if a[VERSION] ~= TERMS then", "if false then"),
     "grants to the suspended": ("a[STATUS] ~= 'active' and a[STATUS]", "false"),
