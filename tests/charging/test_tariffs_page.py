@@ -3,12 +3,13 @@
 import re
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from balances.ledger import NewAccount, Unit
 from balances.memory import MemoryLedger
-from balances.money import parse_amount
+from balances.money import format_amount, parse_amount
 from charging.catalogue import Catalogue, CatalogueError, parse
 from charging.catalogue.quantities import quantity
 from charging.event import Action, Phase, RequestItem, Result, Service, ServiceKind
@@ -22,6 +23,9 @@ FILES = {"page.toml": GOOD.encode(), "decks/world.csv": DECK.encode()}
 TIMED = re.findall(r"^\| (traveller) \| (.+?) \| (\d.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
 MISTAKE = next(text for kind, text in FENCES if kind == "toml mistake")
 SAID = [text.splitlines() for kind, text in FENCES if kind == "text"]
+BUNDLES = re.findall(
+    r"^\| (bonus|capped|flat|unlimited) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.*?)\|$", PAGE, re.MULTILINE
+)
 ROWS = re.findall(r"^\| ((?:data|voice|sms) \S+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
 
 
@@ -81,8 +85,54 @@ async def test_prices_of_times_and_places(
     assert (debited.result, debited.spent) == (Result.OK, parse_amount(cost))
 
 
+@pytest.mark.parametrize(("bundle", "before", "use", "units", "granted", "cost", "throttle"), BUNDLES)
+async def test_bundles_of_the_page(
+    page: Catalogue, bundle: str, before: str, use: str, units: str, granted: str, cost: str, throttle: str
+) -> None:
+    desk = Desk(MemoryLedger(), page)
+    address = await desk.open(balance="50", plan="starter")
+    await desk.give(address, bundle)
+    await use_up(desk, bundle, before)
+    service, item = asked(use, units)
+    opened = await desk.say(Phase.OPEN, item, service=service)
+    (got,) = opened.items
+    _, size = asked(use, granted)
+    assert (got.granted, format_amount(got.cost), got.throttle) == (
+        size.wanted,
+        format_amount(parse_amount(cost)),
+        throttle.strip(),
+    )
+
+
+async def use_up(desk: Desk, bundle: str, before: str) -> None:
+    """Use this much of a bundle that was just given, or nothing."""
+    offer = desk.engine.catalogue.offer(bundle)
+    assert offer is not None
+    money = before.endswith("EUR")
+    octets = parse_amount(before.removesuffix(" EUR")) * 100 if money else quantity(before, Unit.OCTETS)  # 0.01 per MB
+    if octets:
+        await desk.ask(Action.DEBIT, RequestItem(key="k", rating_group=10, wanted=octets), session="before")
+
+
 def test_there_are_prices_to_test() -> None:
-    assert (len(ROWS), len(TIMED)) == (16, 11)
+    assert (len(ROWS), len(TIMED), len(BUNDLES)) == (16, 11, 9)
+
+
+def test_spans_of_the_page(page: Catalogue) -> None:
+    day, trial, advent = (page.offer(name) for name in ("day-pass", "trial", "advent"))
+    assert day is not None
+    assert trial is not None
+    assert advent is not None
+    berlin = ZoneInfo("Europe/Berlin")
+
+    def at(text: str) -> int:
+        return int(datetime.fromisoformat(text).timestamp()) * 1000
+
+    given = at("2026-10-25T01:00+02:00")  # a day of 25 hours
+    assert day.span(given, berlin).expires_at == at("2026-10-26T00:00+01:00")
+    assert (trial.span(given, berlin).expires_at, trial.span(given, berlin).lasts) == (None, 3_600_000)
+    span = advent.span(given, berlin)
+    assert (span.starts_at, span.expires_at) == (at("2026-12-01T00:00+01:00"), at("2026-12-25T00:00+01:00"))
 
 
 def test_offers_of_the_page(page: Catalogue) -> None:
