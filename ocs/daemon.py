@@ -151,9 +151,9 @@ class Daemon:
             observer=observer,
         )
         self._run_beside(stack, reaper.run(), "reaper")
-        if charging.follower is not None:
-            self._follower = charging.follower
-            self._run_beside(stack, charging.follower.run(), "follower")
+        self._follower = charging.follower
+        for name, chore in charging.following().items():
+            self._run_beside(stack, chore, name)
         if balances.journal:
             journal = Journal(
                 charging.link,
@@ -207,6 +207,7 @@ class Daemon:
             barred=clients.barred,
             peers=self._peers,
             readiness=self._readiness,
+            numbers=charging.numbers,
             publisher=Publisher(Archive(charging.link), wall_clock) if charging.follower else None,
             version=ocs.__version__,
         )

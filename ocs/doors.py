@@ -42,6 +42,7 @@ from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
 from ocs.pending import Handler, PeerInfo
 from ocs.publishing.archive import Archive, NoSuchVersion, in_force
 from ocs.publishing.follower import Follower
+from ocs.publishing.numbers import Numbers
 from ocs.registry import Registry
 from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
@@ -71,13 +72,14 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Charging:
-    """One process's way to the money, and its eye on the catalogues (None: the files hold)."""
+    """One process's way to the money, and its eye on catalogues and ported numbers (None: the files hold)."""
 
     link: Link
     ledger: StoreLedger
     engine: Engine
     bus: Bus
     follower: Follower | None
+    numbers: Numbers | None
     opened: AsyncExitStack
 
     @classmethod
@@ -106,8 +108,20 @@ class Charging:
                 _watch_backlog(stack, ledger, config.balances.outbox_entries + config.balances.outbox_backlog)
             opened = stack.pop_all()
         engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics, Teller(bus)))
-        follower = Follower(archive, engine, wall_clock, metrics, position) if archive else None
-        return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower, opened=opened)
+        numbers = follower = None
+        if archive:
+            numbers = Numbers(link)
+            follower = Follower(archive, engine, wall_clock, metrics, position, numbers.moved)
+        return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower, numbers=numbers, opened=opened)
+
+    def following(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What has to run beside the traffic so that this process keeps up with the others, by name."""
+        found: dict[str, Coroutine[Any, Any, None]] = {}
+        if self.follower is not None:
+            found["follower"] = self.follower.run()
+        if self.numbers is not None:
+            found["numbers"] = self.numbers.run()
+        return found
 
     async def close(self) -> None:
         await self.opened.aclose()

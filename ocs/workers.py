@@ -187,8 +187,7 @@ async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event
         end.set()
 
     beside = [asyncio.create_task(answer())]
-    if charging.follower is not None:
-        beside.append(asyncio.create_task(charging.follower.run(), name="follower"))
+    beside += [asyncio.create_task(chore, name=name) for name, chore in charging.following().items()]
     await end.wait()
     for running in beside:
         running.cancel()

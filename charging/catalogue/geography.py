@@ -40,6 +40,7 @@ def places(findings: Findings, tables: Mapping[str, str]) -> Places:
         locations=_table(findings, "locations"),
         networks=Prefixes(ranges),
         ported=decks.portability(PORTABILITY, ported, names, findings.problems) if ported is not None else {},
+        carriers=names,
         own=frozenset(name for name, entry in findings.entries["networks"].items() if entry.written.own),
         premium=Prefixes(premium),
         emergency=frozenset(emergency),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from balances.ledger import Record, Unit
 from charging.catalogue import times
 from charging.catalogue.places import Places, apn_name
@@ -129,6 +131,10 @@ class Catalogue:
 
     def __repr__(self) -> str:
         return f"<Catalogue {self.version}: {len(self.plans)} plans, {len(self.offers)} offers>"
+
+    def follow(self, moved: Mapping[str, str]) -> None:
+        """Look into ``moved`` first where a number was ported to; it may change while the catalogue is in use."""
+        self.places = replace(self.places, moved=moved)
 
     def find(self, plan: str, at: int | None = None) -> Plan | None:
         """The plan of that name, as it is at a time (milliseconds); None: as it is without its replacements."""

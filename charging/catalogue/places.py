@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from balances.ledger import Record
 from charging.catalogue.prefixes import Prefixes
 from charging.event import Service, ServiceKind
@@ -27,14 +29,18 @@ class Places(Record, frozen=True, kw_only=True):
     """Number ranges -> network."""
     ported: Mapping[str, str]
     """Numbers that have moved -> network."""
+    carriers: frozenset[str]
+    """All networks by name."""
     own: frozenset[str]
     premium: Prefixes[str]
     emergency: frozenset[str]
     emergency_apns: frozenset[str]
+    moved: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Numbers that have moved since the catalogue was written; it may change meanwhile."""
 
     def network(self, number: str) -> str | None:
         """The network that serves a number: where it was ported to, else that of its range."""
-        return self.ported.get(number) or self.networks.zone(number)
+        return self.moved.get(number) or self.ported.get(number) or self.networks.zone(number)
 
     def call_types(self, service: Service, number: str, country: str) -> frozenset[str]:
         """What kinds of call it is to (or from) this number, for a subscriber at home in ``country``."""

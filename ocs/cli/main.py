@@ -15,6 +15,7 @@ _COMMANDS = {
     "session": "ocs.cli.sessions:session",
     "peer": "ocs.cli.house:peer",
     "catalogue": "ocs.cli.catalogues:catalogue",
+    "portability": "ocs.cli.portability:portability",
     "price": "ocs.cli.prices:price",
     "audit": "ocs.cli.house:audit",
     "trace": "ocs.cli.tracing:trace",

@@ -18,6 +18,7 @@ from ocs.http.models import PeerView
 from ocs.http.settings import HttpSettings
 from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
+from ocs.publishing.numbers import Numbers
 from ocs.publishing.publisher import Publisher
 
 B = TypeVar("B")
@@ -74,6 +75,8 @@ class House:
     readiness: Callable[[], Sequence[str]] = always_ready
     publisher: Publisher | None = None
     """None: catalogues come from files here."""
+    numbers: Numbers | None = None
+    """Those ported since; None as above."""
     version: str = ""
 
 

@@ -47,6 +47,7 @@ class Kind(StrEnum):
     OUTCOME_UNKNOWN = "outcome-unknown"
     NOT_READY = "not-ready"
     NO_SUCH_CATALOGUE = "no-such-catalogue"
+    UNKNOWN_NETWORK = "unknown-network"
     WRONG_CATALOGUE = "wrong-catalogue"
     NOT_PUBLISHED = "not-published"
     TOO_MANY_STREAMS = "too-many-streams"
@@ -78,6 +79,7 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.OUTCOME_UNKNOWN: (503, "The store did not answer in time"),
     Kind.NOT_READY: (503, "Not ready"),
     Kind.NO_SUCH_CATALOGUE: (404, "The store does not keep this catalogue"),
+    Kind.UNKNOWN_NETWORK: (422, "The catalogue has no such network"),
     Kind.WRONG_CATALOGUE: (422, "The catalogue has mistakes"),
     Kind.NOT_PUBLISHED: (409, "Nothing was published"),
     Kind.TOO_MANY_STREAMS: (503, "Too many follow events already"),

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from balances.ledger import Unavailable
 from balances.link import ReplyError
@@ -34,8 +34,15 @@ class Follower:
     """``position``: the log up to there is known already, and ``engine`` has what was in force then."""
 
     def __init__(
-        self, archive: Archive, engine: Engine, clock: Callable[[], int], metrics: Metrics, position: str = "-"
+        self,
+        archive: Archive,
+        engine: Engine,
+        clock: Callable[[], int],
+        metrics: Metrics,
+        position: str = "-",
+        moved: Mapping[str, str] | None = None,
     ) -> None:
+        """``moved``: numbers ported since, into which every catalogue looks."""
         self.process = f"{socket.gethostname()}:{os.getpid()}"
         self.states: dict[str, State] = {}
         """What every process said last."""
@@ -44,6 +51,8 @@ class Follower:
         self._clock = clock
         self._metrics = metrics
         self._position = position
+        self._moved: Mapping[str, str] = moved if moved is not None else {}
+        engine.catalogue.follow(self._moved)
         self._ready: dict[str, Catalogue] = {engine.catalogue.version: engine.catalogue}
         self._failed: dict[str, tuple[str, int]] = {}
         self._loading: asyncio.Task[None] | None = None
@@ -110,7 +119,9 @@ class Follower:
         try:
             files = await self._archive.files(version)
             with beside_traffic():
-                self._ready[version] = await asyncio.to_thread(parse, files)
+                catalogue = await asyncio.to_thread(parse, files)
+            catalogue.follow(self._moved)
+            self._ready[version] = catalogue
             self._failed.pop(version, None)
         except (Unavailable, ReplyError, NoSuchVersion, CatalogueError) as problem:
             reason = str(problem).partition("\n")[0]

@@ -117,3 +117,32 @@ def test_mistakes_are_told_with_file_and_line(house: House, tmp_path: Path) -> N
     assert fault["pointer"] == "#/files/bad.toml"
     assert fault["detail"].startswith("bad.toml:")
     assert "none-such" in ocs(house, "rollback", "none-such", code=4)
+
+
+async def test_ported_numbers_change_without_a_new_catalogue(house: House, tmp_path: Path) -> None:
+    networks = '\n[networks.ours]\nown = true\nprefixes = ["49152"]\n[networks.theirs]\nprefixes = ["4917"]\n'
+    line = '    { call = "on-net", rate = "voice-incoming" },\n'
+    text = TEXT.replace("voice = [\n", "voice = [\n" + line, 1) + networks
+    (tmp_path / "net.toml").write_text(text)
+    await in_force(house, json.loads(ocs(house, "publish", str(tmp_path / "net.toml"), "--json"))["version"])
+    price = {"plan": "prepaid-basic", "service": {"kind": "voice", "called": "491701112223"}, "units": 60}
+    assert house.post("/v1/price", price)["price"] == "0.06"
+    (tmp_path / "moved.csv").write_text("number,network\n491701112223,ours\n491521112223,theirs\n")
+
+    def portability(*arguments: str, code: int = 0) -> str:
+        variables = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var")}
+        command = [sys.executable, "-m", "ocs", "portability", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=variables, timeout=60)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    assert "2 changed, 2 numbers" in portability("load", str(tmp_path / "moved.csv"))
+    assert house.post("/v1/price", price)["price"] == "0.00"
+    assert "ours (by update)" in portability("show", "491701112223")
+    assert "theirs (by range)" in portability("show", "491701112224")
+    assert "no-such" in portability("put", "491701112223", "no-such", code=4)
+    house.stop()
+    house.start()
+    assert house.post("/v1/price", price)["price"] == "0.00"
+    portability("put", "491701112223")
+    assert house.post("/v1/price", price)["price"] == "0.06"

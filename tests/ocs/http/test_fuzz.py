@@ -25,6 +25,7 @@ NEARLY = {
     "BucketCreate": {"offer": "data-1gb"},
     "PriceCreate": {"service": {"kind": "voice", "called": "49"}, "units": 1, "unit": "seconds", "account": "alice"},
     "CatalogueCreate": {"files": {"a.toml": ""}, "comment": "x"},
+    "PortabilityPut": {"numbers": {"491701234567": None}},
     "PublicationCreate": {"comment": "x"},
 }
 WITH_BODY = [row for row in OPERATIONS if row.body]
@@ -72,7 +73,7 @@ def test_any_path_and_query_gets_an_answer(row: Operation, name: str, query: dic
     async def ask() -> None:
         desk = Desk(MemoryLedger())
         path = row.path
-        for parameter in ("{account}", "{session}", "{version}"):
+        for parameter in ("{account}", "{session}", "{version}", "{number}"):
             path = path.replace(parameter, "".join(f"%{octet:02X}" for octet in name.encode()) or "x")
         answer = await desk.client.get(
             path, params={key.encode("utf-8", "replace"): value for key, value in query.items()}
