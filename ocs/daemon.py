@@ -43,6 +43,7 @@ from ocs.reauthorisation import DIAMETER, Reauthoriser
 from ocs.rounds import Rounds
 from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
+from ocs.supervision import Supervisor
 from ocs.sy.changes import Changes
 from ocs.workers import WorkerFailed, Workers
 
@@ -83,6 +84,7 @@ class Daemon:
         """Everything is closed in the reverse of the order in which it was opened. The directory is held by then."""
         config = self.config
         self._catch_signals()
+        supervisor = Supervisor()
         async with AsyncExitStack() as stack:
             sockets = bind_doors(config, config.daemon.workers)
             for one in sockets:
@@ -99,6 +101,8 @@ class Daemon:
             await self._open_doors(stack, charging, target, sockets)
             self.directory.publish(**sockets[0].ports(), http=port_of(http_socket))
             stack.callback(self.directory.withdraw)
+            self._run_beside(stack, supervisor.run(), "supervision")
+            supervisor.tell("READY=1", f"MAINPID={os.getpid()}")
             self._state = "ready"
             log.info(
                 "ready: diameter %d, sip %d, http %d",
@@ -106,6 +110,7 @@ class Daemon:
             )
             await self._end.wait()
             log.info("draining")
+            supervisor.tell("STOPPING=1")
             self._state = "draining"
 
     def _catch_signals(self) -> None:

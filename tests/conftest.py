@@ -10,6 +10,8 @@ PACKAGES = {
     "sipp": "sip-tester",
     "tshark": "tshark",
     "dumpcap": "tshark",
+    "promtool": "prometheus",
+    "systemd-analyze": "systemd",
     "freeDiameterd": "freediameter",
     "/usr/lib/x86_64-linux-gnu/kamailio/modules/ims_charging.so": "kamailio-ims-modules",
 }

@@ -1,6 +1,7 @@
 """``ocs serve``, ``check-config``, ``audit`` and ``peer``: the house itself."""
 
 import asyncio
+import faulthandler
 import os
 import shutil
 import sys
@@ -59,6 +60,7 @@ def _run(settings: Config, directory: Directory, sample: bool) -> None:
     from ocs.sockets import allow_many
 
     allow_many()
+    faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks in the log
     try:
         uvloop.run(Daemon(settings, directory, sample=sample).run())
     except CANNOT_START as problem:

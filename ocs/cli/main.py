@@ -20,6 +20,7 @@ _COMMANDS = {
     "audit": "ocs.cli.house:audit",
     "trace": "ocs.cli.tracing:trace",
     "simulate": "ocs.cli.simulations:simulate",
+    "backup": "ocs.cli.backups:back_up",
     "bench": "ocs.cli.benching:bench",
 }
 """Where each command lives; it is imported when it is called, so that none waits for the others' libraries."""
