@@ -103,6 +103,18 @@ def adjust(session: Session, id: str, amount: str, reason: str, key: str | None,
 
 @account.command()
 @click.argument("id")
+@click.argument("offer")
+@_key
+@json_option
+@click.pass_obj
+def give(session: Session, id: str, offer: str, key: str | None, as_json: bool) -> None:
+    """Give an account a bundle of the catalogue."""
+    done = _once(session, id, "buckets", {"offer": offer}, key)
+    show(done, as_json, lambda data: table(_BUCKET, [_bucket(data["bucket"])], title=data["account"]))
+
+
+@account.command()
+@click.argument("id")
 @click.option("--status", default="suspended", type=click.Choice(["suspended", "active", "closed"]), show_default=True)
 @json_option
 @click.pass_obj
@@ -112,10 +124,25 @@ def suspend(session: Session, id: str, status: str, as_json: bool) -> None:
 
 
 def _move(session: Session, id: str, kind: str, body: object, key: str | None, as_json: bool) -> None:
+    done = _once(session, id, kind, body, key)
+    show(done, as_json, lambda data: f"{data['account']}: {data['amount']} (entry {data['entry']})")
+
+
+def _once(session: Session, id: str, kind: str, body: object, key: str | None) -> Any:
+    """Do it once for the key, or for a new one that is said."""
     key = key or f"cli-{uuid.uuid4()}"
     click.echo(f"Idempotency-Key: {key}", err=True)
-    done = session.call("POST", "v1", "accounts", id, kind, body=body, key=key)
-    show(done, as_json, lambda data: f"{data['account']}: {data['amount']} (entry {data['entry']})")
+    return session.call("POST", "v1", "accounts", id, kind, body=body, key=key)
+
+
+_BUCKET = ("offer", "unit", ">initial", ">remaining", ">reserved", "starts", "ends")
+
+
+def _bucket(one: Any) -> list[Any]:
+    """A bucket as a row."""
+    used = f"{one['good_for']} s after its first use" if one["good_for"] is not None else ""
+    ends = ", at the latest ".join(part for part in (used, one["expires_at"] or "") if part) or "never"
+    return [*(one[name.removeprefix(">")] for name in _BUCKET[:5]), one["starts_at"] or "at once", ends]
 
 
 def _amounts(one: Any) -> tuple[str, ...]:
@@ -139,8 +166,7 @@ def _one(data: Any) -> object:
     facts.show_header = False
     parts: list[object] = [facts]
     if data["buckets"]:
-        names = ("offer", "unit", "initial", "remaining", "reserved", "starts_at", "expires_at", "good_for")
-        parts.append(table(names, ([one[name] for name in names] for one in data["buckets"]), title="buckets"))
+        parts.append(table(_BUCKET, map(_bucket, data["buckets"]), title="buckets"))
     if data["sessions"]:
         live = ("id", "door", "reserved", "spent", "deadline")
         parts.append(table(live, ([one[name] for name in live] for one in data["sessions"]), title="open sessions"))

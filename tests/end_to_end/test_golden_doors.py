@@ -181,6 +181,8 @@ async def test_over_diameter(case: Case, doors: Doors) -> None:
                 assert granted(service) == case.granted
                 if case.validity:
                     assert service.get(avps.VALIDITY_TIME) == case.validity
+                if case.throttle:
+                    assert service.get(avps.FILTER_ID) == (None if case.throttle == "none" else case.throttle)
                 closed = await gateway.ask(request(case, CLOSE, 1, avps.USED_SERVICE_UNIT))
                 assert result(closed) == 2001
     finally:

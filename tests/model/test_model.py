@@ -44,7 +44,7 @@ BUGS = {
         "a[RESERVED] = a[RESERVED] + due - bonus",
         "a[RESERVED] = a[RESERVED] + due",
     ),
-    "keeps the bonus it held": ("if k[BEYOND] then free(a, k[BEYOND], 3) end", ""),
+    "keeps the bonus it held": ("if k[BEYOND] then shift(a, k[BEYOND], 3, 0, 0, -1) end", ""),
     "mixes bonus money with the main money": (" .. ' bonus' or", " or"),
     "sells overage at the plan's price": ("return packed and read_once(packed) or q, more[2]", "return q, more[2]"),
     "counts overage for the plan's tiers": (

@@ -46,8 +46,12 @@ def test_an_account_from_opening_to_suspension(ocs):
     ocs("account", "adjust", "cli-1", "-1.50", "--reason", "a mistake")
     shown = json.loads(ocs("account", "show", "e164:491702220001", "--json").stdout)
     assert shown["money"]["balance"] == "8.50"
+    given = ocs("account", "give", "cli-1", "data-1gb", "--key", "g1", "--json")
+    assert json.loads(given.stdout)["bucket"]["offer"] == "data-1gb"
+    assert "data-1gb" in ocs("account", "give", "cli-1", "data-1gb", "--key", "g1").stdout
     for_people = ocs("account", "show", "cli-1").stdout
     assert "8.50 EUR" in for_people
+    assert for_people.count("data-1gb") == 1, "the key has been used"
     assert json.loads(ocs("account", "suspend", "cli-1", "--json").stdout)["status"] == "suspended"
     assert "cli-1" in ocs("account", "list").stdout
     page = json.loads(ocs("account", "list", "--after", "bob", "--limit", "1", "--json").stdout)

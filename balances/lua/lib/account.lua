@@ -35,14 +35,10 @@ local function find_bucket(a, id)
     end
 end
 
--- Has the bucket begun, and not ended?
-local function runs(a, b, now)
-    return (a[b + EXPIRES] < 0 or a[b + EXPIRES] > now) and a[b + STARTS] <= now
-end
-
 -- May the bucket pay for this unit under a quote that names these offers?
 local function pays(a, b, unit, offers, now)
-    return a[b + UNIT] == unit and offers[a[b + OFFER]] and remaining(a, b) > 0 and runs(a, b, now)
+    return a[b + UNIT] == unit and offers[a[b + OFFER]] and remaining(a, b) > 0
+        and (a[b + EXPIRES] < 0 or a[b + EXPIRES] > now) and a[b + STARTS] <= now
 end
 
 -- When the bucket ends if it is used now; LIMIT if it does not.

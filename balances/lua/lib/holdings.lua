@@ -34,53 +34,40 @@ local function price_of(k, units)
     return cost(q, base + units) - cost(q, base)
 end
 
--- Bonus money the key holds pays first. Returns what is left for the main balance.
-local function held_bonus(a, s, k, due)
-    local more = k[BEYOND]
-    if not more or #more < 3 then return due end
-    local kept = { more[1], more[2] }
-    for i = 3, #more, 2 do
-        local taken = min(due, more[i + 1])
-        due = due - taken
-        local b = taken > 0 and find_bucket(a, more[i])
-        if b then
-            a[b + B_RESERVED] = a[b + B_RESERVED] - taken
-            a[b + B_DEBITED] = a[b + B_DEBITED] + taken
-            pay(s[BONUS_PAID], more[i], taken)
-        end
-        if more[i + 1] > taken then
-            kept[#kept + 1] = more[i]
-            kept[#kept + 1] = more[i + 1] - taken
-        end
-    end
-    k[BEYOND] = kept
-    return due
-end
-
--- First part of a settlement: what the key held pays. Returns the money due and the units still unpaid.
-local function settle_held(a, s, k, used, total)
-    local units = total < 0 and used or max(0, total - k[USED])
-    k[USED] = k[USED] + units
-    if k[USED] >= LIMIT then error(RANGE) end
-    local left, parts, kept = units, k[PARTS], {}
-    for i = 1, #parts, 2 do
-        local taken = min(left, parts[i + 1])
-        left = left - taken
+-- Debits up to this much of what a list of bucket, amount, ... holds. Returns the list as it is then, and what is left.
+local function consume(a, parts, first, amount, paid)
+    local kept = {}
+    for i = 1, first - 1 do kept[i] = parts[i] end
+    for i = first, #parts, 2 do
+        local taken = min(amount, parts[i + 1])
+        amount = amount - taken
         local b = taken > 0 and find_bucket(a, parts[i])
         if b then -- one written off since has been debited whole: it pays all the same
             a[b + B_RESERVED] = a[b + B_RESERVED] - taken
             a[b + B_DEBITED] = a[b + B_DEBITED] + taken
-            pay(s[PAID], parts[i], taken)
+            pay(paid, parts[i], taken)
         end
         if parts[i + 1] > taken then
             kept[#kept + 1] = parts[i]
             kept[#kept + 1] = parts[i + 1] - taken
         end
     end
-    k[PARTS] = kept
+    return kept, amount
+end
+
+-- First part of a settlement: what the key held pays, bonus money before the main balance. Returns the money due and the
+-- units still unpaid.
+local function settle_held(a, s, k, used, total)
+    local units = total < 0 and used or max(0, total - k[USED])
+    k[USED] = k[USED] + units
+    if k[USED] >= LIMIT then error(RANGE) end
+    local left
+    k[PARTS], left = consume(a, k[PARTS], 1, units, s[PAID])
     local taken = min(left, k[MONEY_UNITS])
     k[MONEY_UNITS] = k[MONEY_UNITS] - taken
-    return held_bonus(a, s, k, price_of(k, taken)), left - taken
+    local due = price_of(k, taken)
+    if k[BEYOND] then k[BEYOND], due = consume(a, k[BEYOND], 3, due, s[BONUS_PAID]) end
+    return due, left - taken
 end
 
 -- Debits buckets by up to this much, in their order. Returns how much.
@@ -100,10 +87,9 @@ end
 -- Makes the overage hold, beyond the allowances, of the first bucket that runs and has one; or none.
 local function choose_overage(a, k, now)
     local q, offer = quote_of(k), ''
-    if not q.overage and not k[BEYOND] then return end
     for b = FIRST, q.overage and q.offers and #a or 0, STRIDE do
         if offer == '' and q.overage[a[b + OFFER]] ~= nil and q.offers[a[b + OFFER]] and a[b + UNIT] == k[K_UNIT]
-            and runs(a, b, now) then
+            and (a[b + EXPIRES] < 0 or a[b + EXPIRES] > now) and a[b + STARTS] <= now then
             offer = a[b + OFFER]
         end
     end
@@ -115,7 +101,7 @@ local function settle_excess(a, s, k, left, now)
     if left == 0 then return 0 end
     local offers = quote_of(k).offers
     if offers then left = left - spend(a, s[PAID], k[K_UNIT], offers, left, now) end
-    choose_overage(a, k, now)
+    if k[BEYOND] or quote_of(k).overage then choose_overage(a, k, now) end
     local due = price_of(k, left)
     if offers and k[K_UNIT] ~= 'money' then due = due - spend(a, s[BONUS_PAID], 'money', offers, due, now) end
     return due
@@ -127,17 +113,22 @@ local function debit(a, amount)
     a[DEBITED] = a[DEBITED] + amount
 end
 
--- Frees what of a list of bucket, amount, ... is reserved.
-local function free(a, parts, first)
+-- Adds what a list of bucket, amount, ... holds to the buckets' counters, so many times; and to what was paid, if given.
+local function shift(a, parts, first, credited, debited, reserved, paid)
     for i = first, #parts, 2 do
-        local b = find_bucket(a, parts[i])
-        if b then a[b + B_RESERVED] = a[b + B_RESERVED] - parts[i + 1] end
+        local b, amount = find_bucket(a, parts[i]), parts[i + 1]
+        if b then
+            a[b + B_CREDITED] = a[b + B_CREDITED] + credited * amount
+            a[b + B_DEBITED] = a[b + B_DEBITED] + debited * amount
+            a[b + B_RESERVED] = a[b + B_RESERVED] + reserved * amount
+            if paid then pay(paid, parts[i], (debited - credited) * amount) end
+        end
     end
 end
 
 local function release(a, k)
-    free(a, k[PARTS], 1)
-    if k[BEYOND] then free(a, k[BEYOND], 3) end
+    shift(a, k[PARTS], 1, 0, 0, -1)
+    if k[BEYOND] then shift(a, k[BEYOND], 3, 0, 0, -1) end
     a[RESERVED] = a[RESERVED] - k[COST]
     forget(k)
 end
@@ -165,18 +156,10 @@ local function had_of(k, units, allowed, money)
     return allowed + reach(price, base + k[MONEY_UNITS], units - allowed, money)
 end
 
--- A share of what is left, exactly rounded down, but at least floor and at most wanted.
-local function share_of(k, wanted, floor, allowed, money)
-    local share = quote_of(k).share
-    local left = had_of(k, min(wanted, div(LIMIT, 101)) * 100, allowed, money)
-    local rest = fmod(left, 100)
-    return min(wanted, max(floor, (left - rest) / 100 * share + div(rest * share, 100)))
-end
-
 -- Reserves this much in buckets, in their order. Returns when the first of them ends.
 local function reserve_in(a, parts, unit, offers, amount, now)
     local ends = LIMIT
-    for b = FIRST, amount > 0 and #a or 0, STRIDE do
+    for b = FIRST, #a, STRIDE do
         if amount > 0 and pays(a, b, unit, offers, now) then
             local taken = min(amount, remaining(a, b))
             a[b + B_RESERVED] = a[b + B_RESERVED] + taken
@@ -194,9 +177,13 @@ end
 local function reserve(a, k, unit, wanted, least, now)
     local q = quote_of(k)
     least = max(1, min(least, wanted))
-    choose_overage(a, k, now)
+    if k[BEYOND] or q.overage then choose_overage(a, k, now) end
     local allowed, bonus, money = means(a, k, unit, now)
-    if q.share and q.share > 0 then wanted = share_of(k, wanted, max(least, q.floor), allowed, money) end
+    if q.share and q.share > 0 then -- of what is left, exactly rounded down
+        local left = had_of(k, min(wanted, div(LIMIT, 101)) * 100, allowed, money)
+        local rest = fmod(left, 100)
+        wanted = min(wanted, max(least, q.floor, (left - rest) / 100 * q.share + div(rest * q.share, 100)))
+    end
     if allowed >= least and allowed < wanted and k[BEYOND] and k[BEYOND][1] ~= '' then
         wanted = allowed -- a grant of its own, since what follows is on other terms
     end
@@ -211,7 +198,7 @@ local function reserve(a, k, unit, wanted, least, now)
     price, base = price or q, base + k[MONEY_UNITS]
     local due = cost(price, base + bought) - cost(price, base)
     bonus = min(due, bonus)
-    local ends = reserve_in(a, k[PARTS], unit, q.offers, paid, now)
+    local ends = paid > 0 and reserve_in(a, k[PARTS], unit, q.offers, paid, now) or LIMIT
     if bonus > 0 then
         k[BEYOND] = k[BEYOND] or { '', 0 }
         ends = min(ends, reserve_in(a, k[BEYOND], 'money', q.offers, bonus, now))
@@ -234,44 +221,20 @@ local function units_held(k)
     return units
 end
 
--- Debits what of a list of bucket, amount, ... is reserved.
-local function debit_parts(a, paid, parts, first)
-    for i = first, #parts, 2 do
-        local b, amount = find_bucket(a, parts[i]), parts[i + 1]
-        if b then
-            a[b + B_RESERVED] = a[b + B_RESERVED] - amount
-            a[b + B_DEBITED] = a[b + B_DEBITED] + amount
-            pay(paid, parts[i], amount)
-        end
-    end
-end
-
 -- Debits all a key holds. The key keeps what was held, to be undone or forgotten.
 local function debit_held(a, s, k)
-    debit_parts(a, s[PAID], k[PARTS], 1)
-    if k[BEYOND] then debit_parts(a, s[BONUS_PAID], k[BEYOND], 3) end
+    shift(a, k[PARTS], 1, 0, 1, -1, s[PAID])
+    if k[BEYOND] then shift(a, k[BEYOND], 3, 0, 1, -1, s[BONUS_PAID]) end
     a[RESERVED] = a[RESERVED] - k[COST]
     a[DEBITED] = a[DEBITED] + k[COST]
     k[K_SPENT] = k[K_SPENT] + k[COST]
     s[SPENT] = s[SPENT] + k[COST]
 end
 
--- Credits what of a list of bucket, amount, ... was debited, and reserves it again.
-local function reverse_parts(a, paid, parts, first)
-    for i = first, #parts, 2 do
-        local b, amount = find_bucket(a, parts[i]), parts[i + 1]
-        if b then
-            a[b + B_CREDITED] = a[b + B_CREDITED] + amount
-            a[b + B_RESERVED] = a[b + B_RESERVED] + amount
-            pay(paid, parts[i], -amount)
-        end
-    end
-end
-
 -- Takes a provisional debit back, as credit, and holds again what was held: the real usage can be settled now.
 local function reverse(a, s, k)
-    reverse_parts(a, s[PAID], k[PARTS], 1)
-    if k[BEYOND] then reverse_parts(a, s[BONUS_PAID], k[BEYOND], 3) end
+    shift(a, k[PARTS], 1, 1, 0, 1, s[PAID])
+    if k[BEYOND] then shift(a, k[BEYOND], 3, 1, 0, 1, s[BONUS_PAID]) end
     a[CREDITED] = a[CREDITED] + k[COST]
     a[RESERVED] = a[RESERVED] + k[COST]
     k[K_SPENT] = k[K_SPENT] - k[COST]

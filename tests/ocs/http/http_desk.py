@@ -7,7 +7,7 @@ import httpx
 
 from balances.ledger import Ledger, Phase, Session
 from balances.money import parse_amount
-from charging.catalogue import load
+from charging.catalogue import Catalogue, load
 from charging.engine import Engine
 from charging.event import ChargingEvent, Identity, IdentityType, Outcome, RequestItem, Service, ServiceKind
 from charging.settings import ChargingSettings
@@ -46,6 +46,7 @@ class Desk:
 
     ledger: Ledger
     settings: HttpSettings = OPEN
+    catalogue: Catalogue = CATALOGUE
     now: int = NOON
     reasons: list[str] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Desk:
         self.metrics = Metrics("1.2.3")
         self.air = Air()
         observer = ChargingObserver(self.metrics, Teller(self.air))
-        self.engine = Engine(self.ledger, CATALOGUE, ChargingSettings(), observer)
+        self.engine = Engine(self.ledger, self.catalogue, ChargingSettings(), observer)
         self.feed = Feed(self.air)
         self.low = LowBalances(self.ledger, parse_amount("1.00"))
         self.books = Books(self.ledger, self.metrics, lambda: self.now, 1.0)
