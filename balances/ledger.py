@@ -313,6 +313,8 @@ class Charge(Record, frozen=True, kw_only=True):
     cause: str = ""
     sequence: int | None = None
     """The request's number, if its door counts a session's requests (CC-Request-Number, RFC 8506 section 8.2)."""
+    reference: str = ""
+    """Goes into the ledger entry, if there is one."""
 
 
 class Verdict(StrEnum):

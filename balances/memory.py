@@ -291,7 +291,7 @@ class MemoryLedger:
         if lines:
             self._put(
                 account, lines, at=charge.now, operation=charge.operation, cause=cause, door=charge.door,
-                session=charge.session,
+                session=charge.session, reference=charge.reference,
             )  # fmt: skip
         for bucket in begun:
             self._look_at(shard, account, bucket.end(charge.now))

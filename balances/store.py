@@ -321,7 +321,7 @@ class StoreLedger:
                 keys.live(account),
                 keys.answers(charge.session),
             ),
-            (wire.pack_charge(charge, self.window),),
+            (wire.pack_charge(charge, self.window), encode(charge.reference)),
         )
         return wire.read_charged(reply)
 

@@ -25,6 +25,7 @@ from balances.ledger import (
     Unit,
     Verdict,
 )
+from balances.price import Price, cost
 from charging import answers, emergency, explain
 from charging.catalogue import Catalogue, ServiceTerms
 from charging.editions import Editions
@@ -43,8 +44,10 @@ from charging.event import (
     ServiceKind,
 )
 from charging.explain import Explanation
+from charging.matching import Matcher
 from charging.observer import Observer, Silent
 from charging.quoting import Quoted, Quoter, lifetime, use
+from charging.routes import NO_ROUTE, Carriage, Routes, choose
 from charging.settings import ChargingSettings
 from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
 
@@ -119,6 +122,36 @@ class Engine:
     def is_emergency(self, event: ChargingEvent) -> bool:
         """Is it about an emergency call, by the catalogue in force?"""
         return _is_emergency(event, self.catalogue)
+
+    async def routes(self, event: ChargingEvent, routing: str) -> Routes | None:
+        """Where to send a call by this routing. None: whether the call is allowed at all has to be asked first.
+
+        Raises Unavailable.
+        """
+        catalogue = self._editions.at(event.now)
+        known = await self._subscribers.find(event.identities)
+        found = catalogue.routings.get(routing)
+        if found is None:
+            return Routes(why=NO_ROUTE)
+        matcher, sale = _sale(catalogue, known, event)
+        if known is None or sale is None:
+            return None
+        return choose(found, matcher.number, event.at, sale, known.currency, event.session)
+
+    async def carriage(self, event: ChargingEvent, carrier: str, seconds: int) -> Carriage | None:
+        """What a call of so long cost by this carrier and left, by the prices of its time. None: nobody can tell.
+
+        Raises Unavailable.
+        """
+        catalogue = self._editions.at(event.now)
+        known = await self._subscribers.find(event.identities)
+        matcher, sale = _sale(catalogue, known, event)
+        found = catalogue.carriers.get(carrier)
+        price = found.price(matcher.number, event.at, known.currency) if found and known else None
+        if known is None or sale is None or price is None:
+            return None
+        takes = cost(price, seconds)
+        return Carriage(carrier=carrier, cost=takes, margin=cost(sale, seconds) - takes, currency=known.currency)
 
     async def recall(self, session: str) -> Memory | None:
         """What the vault keeps of a session for a door that has forgotten it; may raise Unavailable."""
@@ -230,6 +263,7 @@ class Engine:
             empty=life.empty,
             context=event.context,
             sequence=event.sequence,
+            reference=event.reference,
         )
 
     async def _whose(self, event: ChargingEvent) -> Subscriber | None:
@@ -423,6 +457,14 @@ def _quote(
 ) -> tuple[Quoted, ...]:
     quoter = Quoter(catalogue, known, event, kind)
     return tuple([quoter.quote(item) for item in event.items])
+
+
+def _sale(catalogue: Catalogue, known: Subscriber | None, event: ChargingEvent) -> tuple[Matcher, Price | None]:
+    """What is known of a call, and the price at which the subscriber's plan sells it, whoever pays first."""
+    plan, currency = (known.plan, known.currency) if known else ("", "")
+    matcher = Matcher(catalogue, plan, currency, event.service, event.door, event.at)
+    held = matcher.find(None, None)
+    return matcher, held.match.rate.quote.price if held else None
 
 
 def _is_emergency(event: ChargingEvent, catalogue: Catalogue) -> bool:

@@ -139,6 +139,8 @@ class ChargingEvent(Record, frozen=True, kw_only=True):
     """What becomes of the reservations if the session lapses; None: by the service's policy."""
     context: bytes | None = None
     """The door's own memory of the session, kept in the vault; None leaves it as it is."""
+    reference: str = ""
+    """What the ledger entry shall say beside: for calls, the carrier and what it took."""
     sequence: int | None = None
     """The request's number, if the door counts a session's requests: an old one is known for one by it."""
 

@@ -59,6 +59,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """How it reached the network."""
     channel: str = ""
     """The name under which it has a channel of its peer's trunk group."""
+    carrier: str = ""
+    """Who carries it, once that is known."""
 
     def pack(self) -> bytes:
         """The call as the context of its session in the vault."""

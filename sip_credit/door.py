@@ -36,6 +36,7 @@ from sip_credit.report import (
     Kind,
     Report,
     answer_interim,
+    carried,
     close_event,
     ended,
     interim_event,
@@ -45,6 +46,7 @@ from sip_credit.report import (
     supposed_call,
     unremembered_event,
 )
+from sip_credit.routing import Router, reference, route
 from sip_credit.settings import Peer, Settings
 from sip_credit.transaction import Hop, Transaction, TransactionLayer
 from sip_credit.trunks import Trunks, refuse
@@ -56,7 +58,7 @@ TOMBSTONE = 32_000
 """Milliseconds (64*T1) for which a release that came before its INVITE voids it."""
 
 
-class Engine(Protocol):
+class Engine(Router, Protocol):
     """What the door needs of the charging engine."""
 
     async def handle(self, event: ChargingEvent) -> Outcome:
@@ -213,7 +215,12 @@ class Door:
                 if room is not Room.FREE:
                     self._answer(transaction, "invite", refuse(room, check.peer))
                     return
-                check, outcome = await self._decide(check, owner)
+                routed = await self._route(check)
+                if isinstance(routed, Answer):
+                    self._answer(transaction, "invite", routed)
+                    await self._trunks.free(check.call)
+                    return
+                check, outcome = await self._decide(routed, owner)
             except Unavailable:
                 why = unavailable("unavailable", check.peer.header_prefix, self._settings)
                 self._answer(transaction, "invite", why)
@@ -240,6 +247,12 @@ class Door:
     async def _occupy(self, check: Check) -> Room:
         """Take a channel of the trunk group, in the same round trip as the session's name; raises Unavailable."""
         return Room.FREE if self._engine.is_emergency(check.event) else await self._trunks.occupy(check)
+
+    async def _route(self, check: Check) -> Check | Answer:
+        """Choose carriers, where the peer's calls are routed by us; emergency calls go where they always go."""
+        if not check.peer.routing or self._engine.is_emergency(check.event):
+            return check
+        return await route(self._engine, check, self.own)
 
     async def _decide(self, check: Check, owner: str) -> tuple[Check, Outcome]:
         """Ask the engine, under a session that is this check's alone: no other call may be charged for it, or end it.
@@ -379,7 +392,8 @@ class Door:
         event = close_event(report, ended(call, Kind.STOP, report.cause), spent.seconds)
         if call is None:  # an emergency call is known by its number
             event = msgspec.structs.replace(event, service=service_of(supposed_call(report, self._settings)))
-        outcome = await self._ask(event)
+        noted = await reference(self._engine, call, spent.seconds, report.at)
+        outcome = await self._ask(msgspec.structs.replace(event, reference=noted))
         self._calls.drop(report.session)
         await self._trunks.free(call)
         if outcome.result is Result.OK and not outcome.replayed:
@@ -447,9 +461,9 @@ class Door:
     async def _known(self, report: Report) -> Call | None:
         """The call a report means. What is remembered is trusted once it has started: another worker may know more."""
         call = self._calls.get(report.session)
-        if call is not None and (call.started_at is not None or report.kind is Kind.START):
-            return call
-        return await self._recall(report.session) or call
+        if call is None or (call.started_at is None and report.kind is not Kind.START):
+            call = await self._recall(report.session) or call
+        return carried(call, report)
 
     async def _recall(self, session: str) -> Call | None:
         memory = await self._engine.recall(session)

@@ -23,6 +23,7 @@ from charging.event import (
     ServiceKind,
     Unit,
 )
+from charging.routes import Route
 from sip_credit.address import Address, Malformed, Uri, parse_uri
 from sip_credit.call import Call, session_of
 from sip_credit.digest import read_credentials
@@ -71,6 +72,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     peer: Peer
     target: str
+    routes: tuple[Route, ...] = ()
+    """The carriers to offer, best first; none: the peer's template says where the call goes."""
     identity: str
     """What makes it this check and no other: a caller chooses its Call-ID and may choose it twice."""
 
@@ -127,7 +130,7 @@ def read_check(
         context=call.pack(),
     )
     check = Check(event=event, call=call, peer=peer, target=request.uri, identity=identity)
-    return loop(peer) if leads_to(_contact(check, wanted), own) else check
+    return loop(peer) if not peer.routing and leads_to(filled(peer.contact, check, wanted), own) else check
 
 
 def _identity(request: Request, identities: tuple[Identity, ...]) -> str:
@@ -144,15 +147,26 @@ def answer_check(check: Check, outcome: Outcome, settings: Settings) -> tuple[An
     if outcome.result is not Result.OK or not granted or item is None:
         return refusal(refused_as(outcome), check.peer, settings), None
     session = check.event.session
-    call = msgspec.structs.replace(check.call, cap=granted, exact=True)
+    carrier = check.routes[0].carrier if len(check.routes) == 1 else ""
+    call = msgspec.structs.replace(check.call, cap=granted, exact=True, carrier=carrier)
     prefix = check.peer.header_prefix
-    headers = (("Contact", f"<{_contact(check, granted)}>"), (f"{prefix}Session", session))
+    headers = (*contacts(check, granted), (f"{prefix}Session", session))
     return Answer(status=302, headers=(*headers, *grant_headers(item, call, prefix))), call
 
 
-def _contact(check: Check, seconds: int) -> str:
-    """Where a 302 sends the proxy, by the peer's template."""
-    contact = check.peer.contact
+def contacts(check: Check, seconds: int) -> tuple[tuple[str, str], ...]:
+    """Where a 302 sends the proxy: by the peer's template, or to the carriers, named in the order of their q-values."""
+    if not check.routes:
+        return (("Contact", f"<{filled(check.peer.contact, check, seconds)}>"),)
+    found = tuple(
+        ("Contact", f"<{filled(route.contact, check, seconds)}>;q={1 - place / 10:.1f}")
+        for place, route in enumerate(check.routes)
+    )
+    return (*found, (f"{check.peer.header_prefix}Carriers", ", ".join(route.carrier for route in check.routes)))
+
+
+def filled(contact: str, check: Check, seconds: int) -> str:
+    """A template with its fields filled in."""
     fields = {"ruri": check.target, "b": check.call.called, "max": str(seconds), "sid": check.event.session}
     for field, value in fields.items():
         contact = contact.replace(f"{{{field}}}", value)

@@ -66,6 +66,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Who was called, as the catalogue prices it."""
     peer: Peer
     at: int
+    carrier: str = ""
+    """Who carries the call, if the report says so."""
 
 
 def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
@@ -104,6 +106,7 @@ def read_report(request: Request, peer: Peer, now: int) -> Report | Answer:
         identities=identities_of(request, peer),
         caller=clean(request.from_.uri.text)[:LONGEST_NAME],
         called=clean(request.to.uri.text)[:LONGEST_NAME],
+        carrier=clean(request.headers.get(prefix + "Carrier"))[:LONGEST_NAME],
         number=clean(called_by(request.to.uri, peer)).removeprefix("+")[:LONGEST_NAME],
         peer=peer,
         at=now,
@@ -219,6 +222,13 @@ def answer_interim(report: Report, outcome: Outcome, call: Call, total: int) -> 
     left = max(1, granted)
     shortened = msgspec.structs.replace(call, cap=total + left, exact=True)
     return Answer(status=200, headers=((f"{prefix}Max-Duration", str(left)), why)), shortened
+
+
+def carried(call: Call | None, report: Report) -> Call | None:
+    """The call with the carrier that the report names."""
+    if call is None or not report.carrier:
+        return call
+    return msgspec.structs.replace(call, carrier=report.carrier)
 
 
 def ended(call: Call | None, kind: Kind, cause: str = "") -> Call | None:

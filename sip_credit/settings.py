@@ -98,6 +98,9 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How many of them may come at once before ``rate`` counts."""
     max_open: int = 0
     """Requests being decided at one time; more are answered 503. 0: any number."""
+    routing: str = ""
+    """The routing of the catalogue (``[routings.<name>]``) by which carriers are chosen for its calls; the Contacts of
+    a 302 are then theirs, best first. Empty: ``contact`` holds."""
     trunk_group: str = ""
     """The group whose limits hold for its calls. Emergency calls are never counted or refused."""
     header_prefix: str = "X-OCS-"

@@ -9,6 +9,7 @@
 -- ARGV  1 packed: account, version, session, operation, fingerprint, phase, door, now, deadline, lapse, empty,
 --         context or false, cause, window (ms), sequence or -1, number of uses; then for each use: key, unit, used,
 --         total or -1, wanted, least, packed quote or "", denied or false
+--       2 reference of the ledger entry, or ""
 -- Output  "0", or "1" for a replay, "2" for a replay to other content; then the packed answer: verdict, spent,
 --         available; for each grant: key, granted, cost, settled, final 0/1, refused or "", terms, ms until
 --         a bucket that pays ends or -1
@@ -274,7 +275,7 @@ local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, SEQUENCE,
 local packed = cmsgpack.pack(s)
 
 -- From here on only writes, which cannot fail.
-if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, '' }, KEYS[4], KEYS[3], KEYS[2]) then
+if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, ARGV[2] }, KEYS[4], KEYS[3], KEYS[2]) then
     redis.call('SET', KEYS[1], cmsgpack.pack(a))
 end
 if first_end then redis.call('ZADD', KEYS[5], 'LT', digits(first_end), 'a:' .. ACCOUNT) end

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from charging.catalogue import counters, decks, geography, offers, plans, rates, services
+from charging.catalogue import carriers, counters, decks, geography, offers, plans, rates, services
 from charging.catalogue.decks import Deck
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Catalogue, Counter, Offer
@@ -38,11 +38,17 @@ def build(findings: Findings, tables: Mapping[str, str], version: str) -> Catalo
     sold = findings.each("plans", lambda name, entry: plans.plan(findings, name, entry, materials))
     sold = plans.succeed(findings, sold)
     policy_counters = findings.each("counters", lambda name, entry: _counter(findings, name, entry, bundles))
+    windows, conversions = materials.windows, materials.conversions
+    terminating = findings.each(
+        "carriers", lambda name, entry: carriers.carrier(findings, name, entry, all_decks, windows, conversions)
+    )
+    routings = findings.each("routings", lambda name, entry: carriers.routing(findings, name, entry, terminating))
     if findings.problems:
         raise CatalogueError(tuple(sorted(findings.problems, key=lambda each: (each.source.file, each.source.line))))
     return Catalogue(
-        version=version, plans=sold, offers=bundles, services=by_kind, places=places, counters=policy_counters
-    )
+        version=version, plans=sold, offers=bundles, services=by_kind, places=places, counters=policy_counters,
+        carriers=terminating, routings=routings,
+    )  # fmt: skip
 
 
 def _payments(findings: Findings) -> dict[str, tuple[str, ...]]:

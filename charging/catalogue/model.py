@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from balances.ledger import Record, Unit
 from charging.catalogue import times
+from charging.catalogue.carriers import Carrier, Routing
 from charging.catalogue.places import Places, apn_name
 from charging.catalogue.plan import Plan, Rate, ServiceTerms
 from charging.catalogue.prefixes import Prefixes
@@ -115,6 +116,8 @@ class Catalogue:
         services: Mapping[ServiceKind, ServiceTerms],
         places: Places,
         counters: Mapping[str, Counter],
+        carriers: Mapping[str, Carrier],
+        routings: Mapping[str, Routing],
     ) -> None:
         self.version = version
         self.plans = plans
@@ -122,6 +125,8 @@ class Catalogue:
         self.services = services
         self.places = places
         self.counters = counters
+        self.carriers = carriers
+        self.routings = routings
         self.filtered = frozenset(name for name, offer in offers.items() if offer.filters != Selectors())
         """Offers that do not pay for every use of their rates."""
 

@@ -202,6 +202,28 @@ class CounterText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True
     without: str = ""
 
 
+class CarrierText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A carrier that terminates calls: where, and what it takes by which deck."""
+
+    deck: str
+    contact: str
+    quality: int = 100
+    weight: int = 1
+    when: str | tuple[str, ...] = ()
+    timezone: str = "UTC"
+
+
+class RoutingText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which carriers calls are offered to, and by what they are chosen."""
+
+    carriers: tuple[str, ...]
+    order: Literal["cost", "quality", "weight"] = "cost"
+    least_quality: int = 0
+    most: int = 3
+    length: str = "1 min"
+    at_a_loss: bool = False
+
+
 SECTIONS: dict[str, Any] = {
     "countries": CountryText,
     "destinations": tuple[str, ...],
@@ -217,5 +239,7 @@ SECTIONS: dict[str, Any] = {
     "plans": PlanText,
     "offers": OfferText,
     "counters": CounterText,
+    "carriers": CarrierText,
+    "routings": RoutingText,
 }
 """The tables of a catalogue and the shape of what stands in each."""

@@ -212,6 +212,14 @@ async def test_entries_tell_before_and_after_page_by_page(ledger: Ledger) -> Non
     assert (line.bucket, line.asset, line.credited, line.before, line.after) == ("money", "EUR", 12, 21, 33)
 
 
+async def test_a_charge_may_say_what_its_entry_shall_refer_to(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann", limit=100)
+    charge = opening(ann, "s1", 10)
+    assert (await ledger.charge(msgspec.structs.replace(charge, reference="carrier=\udcff"))).verdict is Verdict.DONE
+    await ledger.charge(msgspec.structs.replace(charge, operation="1", phase=Phase.UPDATE))
+    assert [entry.reference for entry in await ledger.entries(ann.address)] == ["carrier=\udcff"]
+
+
 async def test_sessions_are_listed_located_and_read(ledger: Ledger) -> None:
     ann, bob = await opened(ledger, "ann"), await opened(ledger, "bob")
     for account in (ann, bob):

@@ -210,6 +210,7 @@ class Machine(RuleBasedStateMachine):
             now=self.now,
             deadline=self.now + life,
             uses=tuple(uses),
+            reference=f"carrier={self.operations % 3}" if self.operations % 2 else "",
             **rest,
         )
         self.last = charge

@@ -13,6 +13,7 @@ from balances.money import parse_amount
 from charging.catalogue import load
 from charging.engine import Engine
 from charging.event import ChargingEvent, Memory, Outcome, Result, Unavailable
+from charging.routes import Carriage, Routes
 from charging.settings import ChargingSettings
 from sip_credit.message import Message, Request, Response, acknowledge, parse
 from sip_credit.observer import Orphan, SilentObserver
@@ -87,6 +88,12 @@ class Gate:
 
     def is_emergency(self, event: ChargingEvent) -> bool:
         return self.engine.is_emergency(event)
+
+    async def routes(self, event: ChargingEvent, routing: str) -> Routes | None:
+        return await self.engine.routes(event, routing)
+
+    async def carriage(self, event: ChargingEvent, carrier: str, seconds: int) -> Carriage | None:
+        return await self.engine.carriage(event, carrier, seconds)
 
     async def recall(self, session: str) -> Memory | None:
         if self.away:

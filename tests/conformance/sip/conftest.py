@@ -10,6 +10,7 @@ from balances.memory import MemoryLedger
 from charging.catalogue import parse as parse_catalogue
 from charging.engine import Engine
 from charging.event import ChargingEvent, Memory, Outcome
+from charging.routes import Carriage, Routes
 from charging.settings import ChargingSettings
 from sip_credit.message import RemoteError, Request, parse
 from sip_credit.server import SipServer
@@ -72,6 +73,12 @@ class Bench:
 
     def is_emergency(self, event: ChargingEvent) -> bool:
         return self.engine.is_emergency(event)
+
+    async def routes(self, event: ChargingEvent, routing: str) -> Routes | None:
+        return await self.engine.routes(event, routing)
+
+    async def carriage(self, event: ChargingEvent, carrier: str, seconds: int) -> Carriage | None:
+        return await self.engine.carriage(event, carrier, seconds)
 
     async def recall(self, session: str) -> Memory | None:
         return await self.engine.recall(session)
