@@ -45,6 +45,8 @@ from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
 from ocs.supervision import Supervisor
 from ocs.sy.changes import Changes
+from ocs.webhooks.queue import Queue
+from ocs.webhooks.sender import Sender, read_secret
 from ocs.workers import WorkerFailed, Workers
 
 log = logging.getLogger(__name__)
@@ -171,6 +173,16 @@ class Daemon:
             )
             self._run_beside(stack, journal.run(), "journal")
 
+    def _start_webhooks(self, stack: AsyncExitStack, charging: Charging) -> Queue | None:
+        """Who tells others of what happens to accounts, if anybody is to be told; raises OSError for the secret."""
+        settings = self.config.webhooks
+        if not settings.url:
+            return None
+        queue = Queue(charging.link, charging.ledger.keys, tuple(map(parse_amount, settings.thresholds)))
+        sender = Sender(settings, read_secret(settings.secret_file), queue, wall_clock)
+        self._run_beside(stack, sender.run(), "sender of notices")
+        return queue
+
     def _vault_observer(self, stack: AsyncExitStack, charging: Charging) -> VaultObserver:
         """Who counts what happens in the vault; with Sy it also tells who watches an account."""
         if not self.config.diameter.sy:
@@ -212,6 +224,7 @@ class Daemon:
             barred=clients.barred,
             peers=self._peers,
             readiness=self._readiness,
+            notices=self._start_webhooks(stack, charging),
             numbers=charging.numbers,
             publisher=Publisher(Archive(charging.link), wall_clock) if charging.follower else None,
             version=ocs.__version__,

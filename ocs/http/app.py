@@ -19,6 +19,7 @@ from ocs.http import (
     events,
     health,
     movements,
+    notices,
     openapi,
     overview,
     page,
@@ -51,6 +52,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tariffs.OPERATIONS,
     *overview.OPERATIONS,
     *events.OPERATIONS,
+    *notices.OPERATIONS,
     *health.OPERATIONS,
 )
 

@@ -20,6 +20,7 @@ from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
 from ocs.publishing.numbers import Numbers
 from ocs.publishing.publisher import Publisher
+from ocs.webhooks.queue import Queue
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -77,6 +78,7 @@ class House:
     """None: catalogues come from files here."""
     numbers: Numbers | None = None
     """Those ported since; None as above."""
+    notices: Queue | None = None
     version: str = ""
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: telling another system of low balances, depletion, expiry and overrun."""

@@ -1,0 +1,84 @@
+"""What of a ledger entry is worth telling. Pure."""
+
+from collections.abc import Iterator
+
+from balances.ledger import Entry, Line, Record
+from balances.money import format_amount
+from ocs.http.views import moment, quantity
+
+MONEY = "money"
+
+
+class Notice(Record, frozen=True, kw_only=True):
+    """The body of a webhook. ``id`` is the same however often it is sent: whoever has seen it may ignore it."""
+
+    id: str
+    event: str
+    """``balance.low``, ``balance.depleted``, ``bucket.depleted``, ``bucket.expired`` or ``balance.overrun``."""
+    at: str
+    account: str
+    bucket: str
+    asset: str
+    """The currency, or the unit of the bucket."""
+    remaining: int | str
+    """What is left and not reserved."""
+    threshold: str | None = None
+    amount: int | str | None = None
+    """What was consumed without credit, or what was left and expired."""
+
+
+class Occasion(Record, frozen=True, kw_only=True):
+    """A notice, and what is told once only until the next credit; empty where each is told."""
+
+    notice: Notice
+    once: str = ""
+
+
+def occasions(entry: Entry, thresholds: tuple[int, ...]) -> Iterator[Occasion]:
+    """The notices of an entry; ``thresholds`` in micro-units."""
+    for line in entry.lines:
+        if line.bucket == MONEY:
+            yield from _of_money(entry, line, thresholds)
+        elif entry.cause == "expired":
+            yield Occasion(notice=_notice(entry, line, "bucket.expired", amount=quantity(line.asset, line.before)))
+        elif line.debited > 0 and line.reserved <= 0 and line.after <= 0 < line.before - line.reserved:
+            once = f"{entry.account}:{line.bucket}"
+            yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once=once)
+
+
+def _of_money(entry: Entry, line: Line, thresholds: tuple[int, ...]) -> Iterator[Occasion]:
+    if line.overrun > 0:
+        yield Occasion(notice=_notice(entry, line, "balance.overrun", amount=format_amount(line.overrun)))
+    for threshold in (*thresholds, 0):
+        floor = threshold - 1 if threshold else 0  # below a threshold, but at nothing
+        if not line.after <= floor < line.before:
+            continue
+        event = "balance.low" if threshold else "balance.depleted"
+        notice = _notice(entry, line, event, threshold=format_amount(threshold))
+        yield Occasion(notice=notice, once=told(entry.account, threshold))
+
+
+def told(account: str, threshold: int) -> str:
+    """What stands for a threshold of an account that was told of."""
+    return f"{account}:{MONEY}:{threshold}"
+
+
+def credits(entry: Entry) -> bool:
+    """Was money put in, so that thresholds are told of again?"""
+    return any(line.bucket == MONEY and line.credited > 0 for line in entry.lines)
+
+
+def _notice(
+    entry: Entry, line: Line, event: str, *, threshold: str | None = None, amount: int | str | None = None
+) -> Notice:
+    return Notice(
+        id="-".join(filter(None, (str(entry.shard), entry.id, line.bucket, event, threshold))),
+        event=event,
+        at=moment(entry.at),
+        account=entry.account,
+        bucket=line.bucket,
+        asset=line.asset,
+        remaining=quantity(line.asset, line.after),
+        threshold=threshold,
+        amount=amount,
+    )

@@ -1,0 +1,61 @@
+"""Which entries are worth telling."""
+
+from typing import Any
+
+from balances.ledger import Entry, Line
+from ocs.webhooks.notices import occasions
+
+EURO = 1_000_000
+
+
+def entry(*lines: Line, cause: str = "update") -> Entry:
+    return Entry(
+        id="5-0", shard=3, at=0, account="alice", operation="1", cause=cause, door="sip", session="s", reference="",
+        lines=lines,
+    )  # fmt: skip
+
+
+def money(before: int, after: int, **more: int) -> Line:
+    return Line(bucket="money", asset="EUR", before=before, after=after, **more)
+
+
+def told(*lines: Line, cause: str = "update", thresholds: tuple[int, ...] = (EURO,)) -> list[tuple[str, Any]]:
+    return [
+        (one.notice.event, one.notice.threshold or one.notice.amount)
+        for one in occasions(entry(*lines, cause=cause), thresholds)
+    ]
+
+
+def test_falling_below_a_threshold_and_to_nothing() -> None:
+    assert told(money(EURO, EURO - 1)) == [("balance.low", "1.00")]
+    assert told(money(EURO + 1, EURO)) == []
+    assert told(money(EURO - 1, 1)) == []
+    assert told(money(1, 0)) == [("balance.depleted", "0.00")]
+    assert told(money(5 * EURO, -1), thresholds=(2 * EURO, EURO)) == [
+        ("balance.low", "2.00"),
+        ("balance.low", "1.00"),
+        ("balance.depleted", "0.00"),
+    ]
+    assert told(money(0, 5 * EURO, credited=5 * EURO)) == []
+
+
+def test_overrun_and_what_of_it() -> None:
+    assert told(money(0, -EURO, debited=EURO, overrun=EURO)) == [("balance.overrun", "1.00")]
+
+
+def test_a_bucket_is_depleted_by_use_and_not_by_a_reservation() -> None:
+    def bucket(**counters: int) -> Line:
+        return Line(bucket="data-1gb#1", asset="octets", **counters)
+
+    assert told(bucket(before=10, after=0, reserved=10)) == []
+    assert told(bucket(before=0, after=0, reserved=-10, debited=10)) == [("bucket.depleted", None)]
+    assert told(bucket(before=0, after=6, reserved=-10, debited=4)) == []
+    assert told(bucket(before=7, after=0, debited=7), cause="expired") == [("bucket.expired", 7)]
+
+
+def test_a_notice_has_the_same_name_however_often_it_is_found() -> None:
+    line = money(EURO, 0)
+    first, again = (list(occasions(entry(line), (EURO,))) for _ in range(2))
+    assert first == again
+    assert len({one.notice.id for one in first}) == 2
+    assert [one.once for one in first] == ["alice:money:1000000", "alice:money:0"]

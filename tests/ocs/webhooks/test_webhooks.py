@@ -1,0 +1,147 @@
+"""Webhooks of a running daemon, to a receiver that fails half the time; and across a crash."""
+
+import base64
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ocs.webhooks.sender import signature
+from tests.house import House
+
+SECRET = "a-secret-of-both"
+PATIENCE = 60.0
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes every second attempt, and checks each signature as its documentation says."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.taken: list[dict[str, object]] = []
+        self.forged = 0
+        self.deaf = False
+        super().__init__(("127.0.0.1", 0), Answer)
+
+    def events(self, account: str) -> list[tuple[object, object]]:
+        return sorted({(one["event"], one["threshold"]) for one in self.taken if one["account"] == account}, key=str)
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        id, at = self.headers["webhook-id"], int(self.headers["webhook-timestamp"])
+        good = self.headers["webhook-signature"] == signature(SECRET.encode(), id, at, body)
+        self.server.forged += not good
+        self.server.asked[id] += 1
+        fails = self.server.deaf or self.server.asked[id] % 2 == 1
+        if not fails:
+            self.server.taken.append(json.loads(body))
+        self.send_response(503 if fails else 204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        thread = threading.Thread(target=receiver.serve_forever)
+        thread.start()
+        yield receiver
+        receiver.shutdown()
+        thread.join()
+
+
+def settings(directory: Path, receiver: Receiver) -> dict[str, str]:
+    secret = directory / "secret"
+    secret.write_text(SECRET + "\n")
+    return {
+        "OCS_WEBHOOKS__URL": f"http://127.0.0.1:{receiver.server_address[1]}/hook",
+        "OCS_WEBHOOKS__SECRET_FILE": str(secret),
+        "OCS_WEBHOOKS__FIRST_PAUSE": "0.05",
+        "OCS_WEBHOOKS__THRESHOLDS": '["1.00", "2.00"]',
+    }
+
+
+def eventually(receiver: Receiver, account: str, expected: list[tuple[object, object]]) -> None:
+    end = time.monotonic() + PATIENCE
+    while receiver.events(account) != expected:
+        assert time.monotonic() < end, receiver.events(account)
+        time.sleep(0.05)
+
+
+ALL = [("balance.depleted", "0.00"), ("balance.low", "1.00"), ("balance.low", "2.00")]
+
+
+def adjust(house: House, account: str, amount: str) -> None:
+    house.post(f"/v1/accounts/{account}/adjustments", {"amount": amount, "reason": "test"})
+
+
+def wait_until_it_listens(house: House, receiver: Receiver) -> None:
+    """What was before the very first look is no news: wait until an entry is."""
+    account = house.open_account("491704440000", "3.00")
+    end = time.monotonic() + PATIENCE
+    while not receiver.asked:
+        assert time.monotonic() < end
+        adjust(house, account, "-2.50")
+        house.post(f"/v1/accounts/{account}/topups", {"amount": "2.50"})
+        time.sleep(0.3)
+
+
+def test_a_receiver_that_fails_half_the_time_gets_each_notice_signed(tmp_path: Path, receiver: Receiver) -> None:
+    with House(tmp_path, **settings(tmp_path, receiver)) as house:
+        wait_until_it_listens(house, receiver)
+        account = house.open_account("491704440001", "3.00")
+        adjust(house, account, "-2.50")
+        adjust(house, account, "-0.50")
+        eventually(receiver, account, ALL)
+        ids = {one["id"] for one in receiver.taken if one["account"] == account}
+        assert all(receiver.asked[id] == 2 for id in ids), "refused once, taken then, and not sent again"
+        log = house.get("/v1/webhooks/deliveries", limit=1000)["deliveries"]
+        mine = [(one["attempt"], one["result"], one["reason"]) for one in log if one["notice"]["id"] in ids]
+        assert sorted(mine) == [(1, "failed", "status 503")] * 3 + [(2, "delivered", "")] * 3
+        assert receiver.forged == 0
+
+
+def test_a_threshold_is_told_once_until_the_next_credit(tmp_path: Path, receiver: Receiver) -> None:
+    with House(tmp_path, **settings(tmp_path, receiver)) as house:
+        wait_until_it_listens(house, receiver)
+        account = house.open_account("491704440002", "1.50")
+        adjust(house, account, "-0.60")
+        house.post(f"/v1/accounts/{account}/topups", {"amount": "1.00"})
+        adjust(house, account, "-1.00")
+        end = time.monotonic() + PATIENCE
+        while len([one for one in receiver.taken if one["account"] == account]) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert receiver.events(account) == [("balance.low", "1.00")]
+        assert len({one["id"] for one in receiver.taken if one["account"] == account}) == 2
+
+
+def test_what_was_on_its_way_when_the_daemon_was_killed_arrives(tmp_path: Path, receiver: Receiver) -> None:
+    with House(tmp_path, **settings(tmp_path, receiver)) as house:
+        wait_until_it_listens(house, receiver)
+        receiver.deaf = True
+        account = house.open_account("491704440003", "3.00")
+        adjust(house, account, "-3.00")
+        house.kill()
+        receiver.deaf = False
+        house.start()
+        eventually(receiver, account, ALL)
+        assert receiver.forged == 0
+
+
+def test_the_signature_is_that_of_standard_webhooks() -> None:
+    # The example of the specification's libraries, with the secret already decoded.
+
+    secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    made = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
