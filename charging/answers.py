@@ -1,5 +1,7 @@
 """From what the ledger did to what the door is told. Pure."""
 
+from msgspec.structs import replace
+
 from balances.ledger import CROWDED, UNQUOTED, Charged, Grant, Status, Verdict
 from charging.catalogue import terms
 from charging.catalogue.terms import Terms
@@ -62,7 +64,7 @@ def outcome(
 ) -> Outcome:
     """The answer to a request that was brought before the ledger."""
     grants = {grant.key: grant for grant in charged.grants}
-    items = tuple([_item(event, each, grants.get(each.item.key), jitter) for each in quoted])
+    items = tuple([_with_parts(_item(event, each, grants.get(each.item.key), jitter), each, grants) for each in quoted])
     costs = sum(grant.cost for grant in charged.grants)
     return Outcome(
         result=result(event.phase, charged),
@@ -98,6 +100,12 @@ def _sentence(charged: Charged, quoted: tuple[Quoted, ...]) -> str:
     return denied
 
 
+def _with_parts(item: ItemOutcome, quoted: Quoted, grants: dict[str, Grant]) -> ItemOutcome:
+    """Beside the item what was used of it after a change of the tariff."""
+    later = grants.get(quoted.later_key) if quoted.since is not None else None
+    return item if later is None else replace(item, settled=item.settled + later.settled)
+
+
 def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int) -> ItemOutcome:
     said = _terms(quoted, grant)
     unit = said.unit if said else quoted.unit
@@ -130,6 +138,7 @@ def _item(event: ChargingEvent, quoted: Quoted, grant: Grant | None, jitter: int
         consumption=said.consumption if grant.granted else 0,
         periods=said.periods() if grant.granted else None,
         changes=said.changes if grant.granted else None,
+        switch=said.switch if grant.granted else 0,
         final=final,
         throttle=said.throttle if grant.granted else "",
         cost=grant.cost,

@@ -46,7 +46,7 @@ from charging.event import (
 from charging.explain import Explanation
 from charging.matching import Matcher
 from charging.observer import Observer, Silent
-from charging.quoting import Quoted, Quoter, lifetime, use
+from charging.quoting import Quoted, Quoter, lifetime, uses
 from charging.routes import NO_ROUTE, Carriage, Routes, choose
 from charging.settings import ChargingSettings
 from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
@@ -258,7 +258,7 @@ class Engine:
             door=event.door,
             now=event.now,
             deadline=life.deadline,
-            uses=tuple([use(each, event, self.settings, self.observer) for each in quoted]),
+            uses=uses(quoted, event, self.settings, self.observer),
             lapse=life.lapse,
             empty=life.empty,
             context=event.context,
@@ -306,7 +306,7 @@ class Engine:
     def _tell(self, event: ChargingEvent, quoted: tuple[Quoted, ...], charged: Charged) -> None:
         if charged.replayed or charged.verdict is not Verdict.DONE:
             return
-        for each, grant in zip(quoted, charged.grants, strict=True):
+        for each, grant in zip(quoted, charged.grants[: len(quoted)], strict=True):
             unsettled = grant.refused == CROWDED or (each.quote is None and grant.refused and not grant.terms)
             if unsettled and (each.item.used or each.item.total):
                 self.observer.unquoted_usage(event.door, event.session, each.item.key)

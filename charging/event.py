@@ -107,6 +107,8 @@ class RequestItem(Record, frozen=True, kw_only=True):
     reported: tuple[tuple[Unit, int], ...] = ()
     """All that the client counted since the last report, by unit, where it counted in several: whatever it wants, what
     it used is settled in the unit in which the item is priced. Stands for ``used`` then."""
+    after: tuple[tuple[Unit, int], ...] = ()
+    """What of ``reported`` was used after a change of the tariff; what cannot be told apart counts as used before."""
 
 
 class ChargingEvent(Record, frozen=True, kw_only=True):
@@ -143,6 +145,8 @@ class ChargingEvent(Record, frozen=True, kw_only=True):
     """What the ledger entry shall say beside: for calls, the carrier and what it took."""
     sequence: int | None = None
     """The request's number, if the door counts a session's requests: an old one is known for one by it."""
+    splits: bool = False
+    """The client counts what it uses before and after a change of the tariff apart: a grant may outlast one."""
 
 
 class Memory(Record, frozen=True, kw_only=True):
@@ -257,6 +261,8 @@ class ItemOutcome(Record, frozen=True, kw_only=True):
     """None: time is used second by second."""
     changes: tuple[Change, ...] | None = None
     """What the client reports at once; None: what it would report anyway."""
+    switch: int = 0
+    """When the tariff changes while the grant holds, in milliseconds; 0: it does not."""
     final: FinalUnits | None = None
     throttle: str = ""
     """What the network slows the use down to, by the name it knows it by; empty: full speed."""

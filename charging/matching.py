@@ -68,22 +68,48 @@ class Matcher:
         """What holds for an item; None: the plan has no price for it."""
         return self._held(self._of(rating_group, service_id), self.plan)
 
-    def changes_at(self, held: Held, rating_group: int | None, service_id: int | None, horizon: int) -> int | None:
-        """When another price or other offers will hold, if that is before ``horizon`` (both in milliseconds)."""
+    def changes_at(
+        self, held: Held, rating_group: int | None, service_id: int | None, horizon: int, since: int | None = None
+    ) -> int | None:
+        """When another price or other offers will hold, if that is before ``horizon`` (both in milliseconds).
+
+        ``since``: when ``held`` holds; None: when it was found.
+        """
         if self.root is None or not (held.plan.timed or self.root.successors):
             return None
-        use, at, plan = self._of(rating_group, service_id), self.at, held.plan
+        at = self.at if since is None else since
+        use, plan = self._of(rating_group, service_id), held.plan
         while True:
             at = min(plan.clock.segment(at).end, self.root.replaced_after(at))
             if at >= horizon:
                 return None
-            then = self._plan(at)
-            if then is None:
+            later = self._at(use, at)
+            if later is None or not _alike(later, held):
                 return at
-            later = self._held(replace(use, at=at, when=then.clock.segment(at).holding), then)
-            if later is None or later.match.rate.quote != held.match.rate.quote or later.offers != held.offers:
-                return at
-            plan = then
+            plan = later.plan
+
+    def changed_at(self, held: Held, rating_group: int | None, service_id: int | None, horizon: int) -> int | None:
+        """Since when the price and the offers hold, if that is after ``horizon``."""
+        if self.root is None or not (held.plan.timed or self.root.successors):
+            return None
+        use, at, plan = self._of(rating_group, service_id), self.at, held.plan
+        while True:
+            began = max(plan.clock.segment(at).start, self.root.began(at))
+            if began <= horizon:
+                return None
+            at = began - 1
+            earlier = self._at(use, at)
+            if earlier is None or not _alike(earlier, held):
+                return began
+            plan = earlier.plan
+
+    def at_time(self, rating_group: int | None, service_id: int | None, at: int) -> Held | None:
+        """What holds for an item at another time."""
+        return self._at(self._of(rating_group, service_id), at)
+
+    def _at(self, use: Usage, at: int) -> Held | None:
+        plan = self._plan(at)
+        return None if plan is None else self._held(replace(use, at=at, when=plan.clock.segment(at).holding), plan)
 
     def _of(self, rating_group: int | None, service_id: int | None) -> Usage:
         return replace(self.usage, rating_group=rating_group, service_id=service_id)
@@ -93,6 +119,10 @@ class Matcher:
         if plan is None or match is None:
             return None
         return Held(plan=plan, match=match, offers=self.catalogue.paying(match.rate.quote.offers, use))
+
+
+def _alike(one: Held, other: Held) -> bool:
+    return one.match.rate.quote == other.match.rate.quote and one.offers == other.offers
 
 
 _NONE: frozenset[str] = frozenset()

@@ -34,9 +34,16 @@ class Quoted(Record, frozen=True, kw_only=True):
     """What is known of the use, but for the item's own rating group and service identifier."""
     limit: int | None = None
     """Most units a grant may have so that it does not run over a change of the rate; None: as many as may be."""
+    since: int | None = None
+    """When the rate began to hold (milliseconds), for an item of which a part was used after that."""
     denied: Reason = Reason.NONE
     why: str = ""
     """A sentence on why it is denied."""
+
+    @property
+    def later_key(self) -> str:
+        """Under which the ledger counts what was used since: at a price, and on a scale, of its own."""
+        return f"{self.item.key}~{(self.since or 0) // 1000}"
 
 
 class Quoter:
@@ -64,12 +71,11 @@ class Quoter:
         if held is None:
             return self._unrateable(item, service)
         rate = held.match.rate
-        quoted = self._timed(
-            Quoted(
-                item=item, unit=rate.service.unit, service=rate.service, held=held, usage=self.matcher.usage,
-                quote=rate.quote if held.offers == rate.quote.offers else replace(rate.quote, offers=held.offers),
-            )
-        )  # fmt: skip
+        quote = rate.quote if held.offers == rate.quote.offers else replace(rate.quote, offers=held.offers)
+        quoted = Quoted(
+            item=item, unit=rate.service.unit, service=rate.service, held=held, quote=quote, usage=self.matcher.usage
+        )
+        quoted = self._timed(self._since(quoted))
         if item.wanted and item.unit not in (None, quoted.unit):
             return _denied(quoted, Reason.UNRATEABLE, f"{rate.name} is not priced per {item.unit}")
         if self.subscriber.status is not Status.ACTIVE:
@@ -85,12 +91,40 @@ class Quoter:
         change = self.matcher.changes_at(held, item.rating_group, item.service_id, self.event.at + longest * 1000)
         if change is None:
             return quoted
+        if self.event.splits and service.unit is not Unit.SECONDS:
+            outlasting = self._outlasting(quoted, held, service, change)
+            if outlasting is not None:
+                return replace(quoted, quote=outlasting)
         left = max(1, (change - self.event.at) // 1000)  # by the client's clock, as the rate is
         return replace(
             quoted,
             quote=terms.shortened(quoted.quote, min(left, service.validity)),
             limit=left if service.unit is Unit.SECONDS else None,
         )
+
+    def _outlasting(self, quoted: Quoted, held: Held, service: ServiceTerms, change: int) -> Quote | None:
+        """The quote of a grant that may outlast a change of the rate; None: it may not.
+
+        It is reserved by the rate that holds now, so that the later one must not be dearer, and the same offers pay.
+        """
+        item, now = quoted.item, self.event.at
+        later = self.matcher.at_time(item.rating_group, item.service_id, change)
+        if quoted.quote is None or later is None or later.offers != held.offers or later.match.rate.quote.overage:
+            return None
+        if quoted.quote.overage or not falls(quoted.quote.price, later.match.rate.quote.price):
+            return None
+        horizon = now + service.validity * 1000
+        end = self.matcher.changes_at(later, item.rating_group, item.service_id, horizon, since=change)
+        validity = service.validity if end is None else (end - now) // 1000
+        return terms.outlasting(quoted.quote, validity, change)
+
+    def _since(self, quoted: Quoted) -> Quoted:
+        """An item with use of before and after a change: the later part is priced by the rate that holds now."""
+        held, service, item = quoted.held, quoted.service, quoted.item
+        if held is None or service is None or not dict(item.after).get(quoted.unit):
+            return quoted
+        horizon = self.event.at - 2 * service.validity * 1000  # no session was silent for longer
+        return replace(quoted, since=self.matcher.changed_at(held, item.rating_group, item.service_id, horizon))
 
     def _too_little_known(self, service: Service) -> bool:
         """A report in mid-session that does not repeat whom the call goes to: the session's conditions hold."""
@@ -152,13 +186,36 @@ def wanted(quoted: Quoted, phase: Phase) -> int:
     return min(size, service.most, size if quoted.limit is None else quoted.limit)
 
 
+def falls(now: Price, later: Price) -> bool:
+    """Is a unit later no dearer than now? Prices with steps or a set-up fee cannot be compared unit by unit."""
+    if now.setup or later.setup or len(now.steps) != 1 or len(later.steps) != 1:
+        return False
+    one, two = now.steps[0], later.steps[0]
+    return two.amount * one.block * one.per <= one.amount * two.block * two.per
+
+
+def uses(
+    quoted: tuple[Quoted, ...], event: ChargingEvent, settings: ChargingSettings, observer: Observer
+) -> tuple[Use, ...]:
+    """What the ledger is told of the items, and after them of what was used of some since the rate changed."""
+    later = [_later(each, event, settings, observer) for each in quoted if each.since is not None]
+    return tuple([use(each, event, settings, observer) for each in quoted] + later)
+
+
+def _later(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> Use:
+    used = _capped(dict(quoted.item.after)[quoted.unit], quoted.unit, event, settings, observer)
+    return Use(key=quoted.later_key, unit=quoted.unit, used=used, quote=quoted.quote)
+
+
 def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> Use:
     """What the ledger is told of an item."""
     item, unit = quoted.item, quoted.unit
     used, total = item.used, item.total
     if item.reported:
         used = dict(item.reported).get(unit, 0)
-        if not used and any(units for _, units in item.reported):
+        if quoted.since is not None:
+            used -= dict(item.after).get(unit, 0)
+        elif not used and any(units for _, units in item.reported):
             observer.unit_mismatch(event.door, event.session, item.unit or item.reported[0][0], unit)
     elif item.unit not in (None, unit):
         if used or total:

@@ -136,6 +136,10 @@ class Plan(Record, frozen=True, kw_only=True):
         """When the next version of the plan begins after a time; beyond all times if none does."""
         return next((since for since, _ in self.successors if since > at), NEVER)
 
+    def began(self, at: int) -> int:
+        """Since when a version of the plan holds that holds at a time; 0: always."""
+        return next((since for since, _ in reversed(self.successors) if at >= since), 0)
+
     def tax_in(self, gross: int) -> int:
         """How much of a price is tax, to the nearest micro-unit."""
         if self.tax is None:

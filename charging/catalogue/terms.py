@@ -32,6 +32,7 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     continuous: bool = False
     changes: tuple[Change, ...] | None = None
     throttle: str = ""
+    switch: int = 0
 
     def threshold(self, granted: int) -> int:
         """How much of a grant is left when the client should ask again; 0 (never) where the grant is too small."""
@@ -70,6 +71,16 @@ def encode(service: ServiceTerms, unit: Unit | None = None) -> bytes:
             service.changes,
             service.throttle,
         )
+    )
+
+
+def outlasting(quote: Quote, validity: int, switch: int) -> Quote:
+    """The quote with terms that tell of a change of the tariff (milliseconds) while they hold."""
+    said = decode(quote.terms)
+    return (
+        quote
+        if said is None
+        else replace(quote, terms=_ENCODER.encode(replace(said, validity=validity, switch=switch)))
     )
 
 

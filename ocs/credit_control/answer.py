@@ -179,7 +179,10 @@ def _granted(item: ItemOutcome, outcome: Outcome) -> bytes:
     assert item.granted is not None
     if item.unit is Unit.MONEY:
         return avps.GRANTED_SERVICE_UNIT.encode([avps.CC_MONEY.encode(_amount(item.granted, outcome.currency))])
-    return avps.GRANTED_SERVICE_UNIT.encode([_UNITS[item.unit].encode(item.granted)])
+    parts = [_UNITS[item.unit].encode(item.granted)]
+    if item.switch:
+        parts.insert(0, avps.TARIFF_TIME_CHANGE.encode(item.switch // 1000))
+    return avps.GRANTED_SERVICE_UNIT.encode(parts)
 
 
 def _validity(item: ItemOutcome, profile: Profile) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from charging.event import ChargingEvent, Outcome
 from ocs.credit_control.answer import write
@@ -57,6 +58,8 @@ class CreditControl:
         manner = self._manners.of(message.require(avps.ORIGIN_HOST))
         if manner.profile.units_unasked:
             request = ask_unasked(request, message)
+        if manner.profile.tariff_switch:
+            request = request._replace(event=replace(request.event, splits=True))
         outcome = await self._charging.handle(request.event)
         if outcome.replayed:
             self._observer.duplicate()

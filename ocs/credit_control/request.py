@@ -24,7 +24,7 @@ from ocs.credit_control.copies import copies_sent
 from ocs.credit_control.identities import identities
 from ocs.credit_control.service import NO_PARAMETERS, described
 from ocs.diameter import avps
-from ocs.diameter.codes import ResultCode
+from ocs.diameter.codes import ResultCode, TariffChangeUsage
 from ocs.diameter.currency import ALPHABETIC
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Group, Message
@@ -234,7 +234,9 @@ def _has_units(message: Message) -> bool:
 def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -> RequestItem:
     rating_group = group.get(avps.RATING_GROUP)
     service_ids = group.all(avps.SERVICE_IDENTIFIER)
-    used = [_units(unit, currencies) for unit in group.all(avps.USED_SERVICE_UNIT)]
+    containers = group.all(avps.USED_SERVICE_UNIT)
+    used = [_units(unit, currencies) for unit in containers]
+    after = [units for unit, units in zip(containers, used, strict=True) if _is_after(unit)]
     requested = group.get(avps.REQUESTED_SERVICE_UNIT)
     wanted = None if requested is None or phase is Phase.CLOSE else _units(requested, currencies)
     if phase is Phase.EVENT and wanted is None:
@@ -249,7 +251,13 @@ def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -
         used=reported.get(unit, 0) if unit else 0,
         wanted=None if wanted is None else wanted.get(unit, 0) if unit else 0,
         reported=tuple(reported.items()),
+        after=tuple(_sum(after).items()) if after else (),
     )
+
+
+def _is_after(used: Group) -> bool:
+    """RFC 8506 section 8.27. What is UNIT_INDETERMINATE counts as used before, as what is not marked at all."""
+    return used.get(avps.TARIFF_CHANGE_USAGE) == TariffChangeUsage.UNIT_AFTER_TARIFF_CHANGE
 
 
 def _key(rating_group: int | None, service_ids: list[int]) -> str:
@@ -288,6 +296,7 @@ def _merge(one: RequestItem, other: RequestItem) -> RequestItem:
         used=reported.get(unit, 0) if unit else 0,
         wanted=wanted,
         reported=tuple(reported.items()),
+        after=tuple(_sum([dict(one.after), dict(other.after)]).items()),
     )
 
 

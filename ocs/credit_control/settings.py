@@ -28,6 +28,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     qos_final_units: bool = False
     """Send QoS-Final-Unit-Indication beside Final-Unit-Indication (RFC 8506 section 8.68)."""
 
+    tariff_switch: bool = False
+    """It knows Tariff-Time-Change: a grant may outlast a change of the tariff, and what is used before and after is
+    reported apart. Else a grant ends with the tariff, by its Validity-Time (RFC 8506 sections 8.20 and 8.27)."""
+
     reauthorise_by_key: bool = True
     """Name the service in a Re-Auth-Request where only one of a session needs it; else ask for all of them."""
 
