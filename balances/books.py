@@ -507,7 +507,7 @@ def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     bought = granted - paid
     price = key.price() or quote.price
     base = key.base + key.money_units
-    due = cost(price, base + bought) - cost(price, base)
+    due = cost(price, base + bought) - cost(price, base) if bought else 0
     bonus = min(due, had.bonus)
     end = min(
         _reserve_in(account, key.parts, use.unit, quote.offers, paid, now),
@@ -516,7 +516,8 @@ def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     account.money.reserved += due - bonus
     key.money_units += bought
     key.cost += due - bonus
-    key.short = granted < wanted or means(account, key, use.unit, now).reach(key, least) < least
+    left = Means(had.units - paid, had.bonus - bonus, had.money - due)
+    key.short = granted < wanted or left.reach(key, least) < least
     terms = key.terms() if bought else quote.terms
     ends_in = None if end == NEVER else end - now
     return Grant(key=use.key, granted=granted, cost=due - bonus, final=key.short, terms=terms, ends_in=ends_in)

@@ -194,9 +194,12 @@ local function reserve(a, k, unit, wanted, least, now)
     end
     local paid = min(allowed, wanted)
     local bought = granted - paid
-    local price, base = price_now(k)
-    price, base = price or q, base + k[MONEY_UNITS]
-    local due = cost(price, base + bought) - cost(price, base)
+    local due, terms = 0, q[1]
+    if bought > 0 then
+        local price, base = price_now(k)
+        base, terms = base + k[MONEY_UNITS], price[1]
+        due = cost(price, base + bought) - cost(price, base)
+    end
     bonus = min(due, bonus)
     local ends = paid > 0 and reserve_in(a, k[PARTS], unit, q.offers, paid, now) or LIMIT
     if bonus > 0 then
@@ -206,13 +209,8 @@ local function reserve(a, k, unit, wanted, least, now)
     a[RESERVED] = a[RESERVED] + due - bonus
     k[MONEY_UNITS] = k[MONEY_UNITS] + bought
     k[COST] = k[COST] + due - bonus
-    local cost_now, final = due - bonus, granted < wanted
-    if not final then
-        allowed, bonus, money = means(a, k, unit, now)
-        final = had_of(k, least, allowed, money) < least
-    end
-    k[SHORT] = final
-    return granted, cost_now, final, ends < LIMIT and ends - now or -1, bought > 0 and price[1] or q[1]
+    k[SHORT] = granted < wanted or had_of(k, least, allowed - paid, money - due) < least
+    return granted, due - bonus, k[SHORT], ends < LIMIT and ends - now or -1, terms
 end
 
 local function units_held(k)
