@@ -15,7 +15,7 @@ from charging.catalogue.diff import Change, changes
 from ocs.cli.client import NOT_SO, Session, fail, json_option, show, table
 
 PUBLISHED = "published"
-"""Names the catalogue that is in force, among versions and places."""
+"""Names what was published last, among versions and places."""
 
 _PATIENCE = 180.0
 """Seconds that publishing may take: every process loads the catalogue first."""
@@ -34,8 +34,8 @@ def catalogue() -> None:
 @json_option
 def check(place: str, as_json: bool) -> None:
     """Check a file or folder ("sample": the one that comes along); exit 1 with every mistake and its line."""
-    found = _load(place)
-    show(_facts(found), as_json, lambda data: f"{place}: good ({len(data['plans'])} plans, version {data['version']})")
+    found = load_or_end(place)
+    show(_facts(found), as_json, lambda data: f"{place}: good ({_plans(data)}, version {data['version']})")
 
 
 @catalogue.command("show")
@@ -43,7 +43,7 @@ def check(place: str, as_json: bool) -> None:
 @json_option
 def show_it(place: str, as_json: bool) -> None:
     """Show the plans and offers of a file or folder."""
-    show(_facts(_load(place)), as_json, _tables)
+    show(_facts(load_or_end(place)), as_json, _tables)
 
 
 @catalogue.command()
@@ -53,7 +53,7 @@ def show_it(place: str, as_json: bool) -> None:
 @click.pass_obj
 def publish(session: Session, place: str, comment: str, as_json: bool) -> None:
     """Check a file or folder and put it in force, in all processes at one moment."""
-    _load(place)
+    load_or_end(place)
     try:
         files = {name: content.decode() for name, content in read_files(place).items()}
     except OSError as error:
@@ -92,13 +92,14 @@ def rollback(session: Session, version: str | None, comment: str, as_json: bool)
 @json_option
 @click.pass_obj
 def diff(session: Session, new: str, old: str, as_json: bool) -> None:
-    """What NEW would change, compared with OLD. Each is a file, a folder, a version, or "published" (in force now)."""
+    """What NEW would change, compared with OLD. Each is a file, a folder, a version, or "published" (last)."""
     files = {which: _files(session, which) for which in (old, new)}
     found = changes(files[old], files[new])
     show(msgspec.to_builtins(found), as_json, lambda _: Group(*map(_change, found)) if found else "no difference")
 
 
-def _load(place: str) -> Catalogue:
+def load_or_end(place: str) -> Catalogue:
+    """The catalogue of a place; ends the program with its mistakes, each with its line."""
     try:
         return load(place)
     except CatalogueError as error:
@@ -112,13 +113,13 @@ def _load(place: str) -> Catalogue:
 def _files(session: Session, which: str) -> dict[str, bytes]:
     """The files of a place or a version, checked where they come from a place."""
     if which == "sample" or Path(which).exists():
-        _load(which)
+        load_or_end(which)
         return read_files(which)
     if which == PUBLISHED:
-        current = session.call("GET", "v1", "catalogues")["current"]
-        if current is None:
+        listed = session.call("GET", "v1", "catalogues")["publications"]
+        if not listed:
             fail("nothing is published yet", NOT_SO)
-        which = current["version"]
+        which = listed[0]["version"]
     found = session.call("GET", "v1", "catalogues", which)["files"]
     return {name: text.encode() for name, text in found.items()}
 
@@ -131,6 +132,11 @@ def _facts(found: Catalogue) -> dict[str, Any]:
             {"name": offer.name, "unit": offer.unit.value, "amount": offer.amount} for offer in found.offers.values()
         ],
     }
+
+
+def _plans(data: Any) -> str:
+    number = len(data["plans"])
+    return f"{number} plan" + "s" * (number != 1)
 
 
 def _tables(data: Any) -> object:

@@ -13,8 +13,6 @@ from ocs.http.models import PaymentView, PriceCreate, PricedItemView, PriceView
 from ocs.http.problems import Kind, Problem, invalid
 from ocs.http.views import quantity, readable
 
-DOOR = "http"
-
 
 async def price(house: House, call: Call[PriceCreate, None]) -> Reply:
     asked = call.body
@@ -23,7 +21,7 @@ async def price(house: House, call: Call[PriceCreate, None]) -> Reply:
     if asked.plan is not None and house.engine.catalogue.find(asked.plan) is None:
         raise Problem(Kind.UNKNOWN_PLAN, f"The catalogue has no plan {asked.plan!r}.")
     identities = await _identities(house, asked.account) if asked.account is not None else ()
-    explanation = await house.engine.explain(_event(asked, identities, house.clock()), asked.plan or "")
+    explanation = await house.engine.explain(event_of(asked, identities, house.clock()), asked.plan or "")
     return Reply(body=price_view(explanation))
 
 
@@ -34,7 +32,8 @@ async def _identities(house: House, account: str) -> tuple[Identity, ...]:
     return found.identities
 
 
-def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> ChargingEvent:
+def event_of(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> ChargingEvent:
+    """The event that is only thought of; raises Problem."""
     service = asked.service
     at = _moment(asked.at) if asked.at else now
     item = RequestItem(
@@ -49,7 +48,7 @@ def _event(asked: PriceCreate, identities: tuple[Identity, ...], now: int) -> Ch
         operation="",
         fingerprint=0,
         phase=Phase.EVENT,
-        door=asked.door or DOOR,
+        door=asked.door,
         at=at,
         now=max(now, at),
         identities=identities,
