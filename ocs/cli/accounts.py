@@ -123,20 +123,6 @@ def suspend(session: Session, id: str, status: str, as_json: bool) -> None:
     show(session.call("PATCH", "v1", "accounts", id, body={"status": status}), as_json, _one)
 
 
-@account.command()
-@click.argument("id")
-@click.argument("offer")
-@_key
-@json_option
-@click.pass_obj
-def give(session: Session, id: str, offer: str, key: str | None, as_json: bool) -> None:
-    """Give an account a bundle of the catalogue."""
-    key = key or f"cli-{uuid.uuid4()}"
-    click.echo(f"Idempotency-Key: {key}", err=True)
-    done = session.call("POST", "v1", "accounts", id, "buckets", body={"offer": offer}, key=key)
-    show(done, as_json, lambda data: f"{data['account']}: {data['bucket']['id']} (entry {data['entry']})")
-
-
 def _move(session: Session, id: str, kind: str, body: object, key: str | None, as_json: bool) -> None:
     done = _once(session, id, kind, body, key)
     show(done, as_json, lambda data: f"{data['account']}: {data['amount']} (entry {data['entry']})")
