@@ -15,6 +15,7 @@ from balances.embedded import EmbeddedStore, StoreFailed
 from balances.journal import Journal
 from balances.ledger import Unavailable
 from balances.money import parse_amount
+from balances.orphans import Orphans
 from balances.reaper import Reaper
 from balances.server import StoreRefused
 from balances.settings import EMBEDDED, BalancesSettings
@@ -223,6 +224,7 @@ class Daemon:
             changed=clients.changed,
             barred=clients.barred,
             peers=self._peers,
+            orphans=Orphans(charging.link),
             readiness=self._readiness,
             notices=self._start_webhooks(stack, charging),
             numbers=charging.numbers,

@@ -18,6 +18,7 @@ from balances.confirmation import PATIENCE as CONFIRMED_IN
 from balances.confirmation import Confirmation
 from balances.ledger import Unavailable
 from balances.link import Link
+from balances.orphans import Orphans
 from balances.scripts import all_scripts
 from balances.server import Durability
 from balances.settings import BalancesSettings
@@ -187,6 +188,7 @@ class Doors:
             wall_clock,
             ready=lambda: charging.link.connected,
             channels=StoreChannels(charging.link, charging.ledger.keys),
+            orphans=Orphans(charging.link),
         )
 
     async def start(self, sockets: DoorSockets) -> None:

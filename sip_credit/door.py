@@ -78,6 +78,14 @@ class Engine(Router, Protocol):
         ...
 
 
+class Orphans(Protocol):
+    """Where stop reports of calls nobody knows are kept."""
+
+    async def keep(self, id: str, at: int, report: bytes) -> bool:
+        """Keep a report under its id, once; may raise Unavailable."""
+        ...
+
+
 class PeerHop(Hop, Protocol):
     """Where a request came from, and as whom it may speak."""
 
@@ -101,6 +109,7 @@ class Door:
         clock: Callable[[], int],
         ready: Callable[[], bool],
         channels: Channels | None = None,
+        orphans: Orphans | None = None,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -111,6 +120,7 @@ class Door:
         self._released: dict[str, int] = {}
         self._turns = Turns()
         self._trunks = Trunks(settings, channels)
+        self._orphans = orphans
         self._tasks: set[asyncio.Task[None]] = set()
         self._layer: TransactionLayer[Any]
         self._digest = Digest(
@@ -399,7 +409,7 @@ class Door:
         if outcome.result is Result.OK and not outcome.replayed:
             self._watch(report, call, spent.difference, spent.seconds)
         if outcome.result is Result.UNKNOWN_SESSION:
-            self._orphan(report, call)
+            await self._orphan(report, call)
         return self._reported(report, outcome.result, Answer(status=481))
 
     async def _release(self, report: Report) -> Answer:
@@ -437,7 +447,8 @@ class Door:
         if seconds > call.cap:
             self._observer.overrun(seconds - call.cap)
 
-    def _orphan(self, report: Report, call: Call | None) -> None:
+    async def _orphan(self, report: Report, call: Call | None) -> None:
+        """Keep it before it is answered: what cannot be kept now the proxy shall report again. Raises Unavailable."""
         orphan = Orphan(
             session=report.session,
             call_id=report.call_id,
@@ -446,7 +457,11 @@ class Door:
             duration_ms=report.duration_ms,
             peer=report.peer.name,
             at=report.at,
+            report=report.operation,
         )
+        id = session_of(f"{report.session};{report.operation}")
+        if self._orphans is not None and not await self._orphans.keep(id, report.at, msgspec.json.encode(orphan)):
+            return  # reported before
         self._observer.orphan(orphan)
         log.warning("stop report of an unknown session: %s, cause %r", orphan, report.cause)
 

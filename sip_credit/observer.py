@@ -15,6 +15,8 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int | None
     peer: str
     at: int
+    report: str
+    """Names the report, so that one that comes again is known."""
 
 
 class Observer(Protocol):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from charging.event import Channels
-from sip_credit.door import Door, Engine
+from sip_credit.door import Door, Engine, Orphans
 from sip_credit.message import PHRASES, RemoteError, Request, parse, respond
 from sip_credit.observer import Observer, SilentObserver
 from sip_credit.settings import Peer, PeerTable, Settings
@@ -76,7 +76,7 @@ class SipServer:
 
     ``ready`` says whether the store is there; ``clock`` gives milliseconds since 1970. One server has one UDP and one
     TCP socket, on the same port, and a socket for TLS where the settings say so. ``channels`` counts the calls of trunk
-    groups. Raises OSError for unusable certificates.
+    groups, ``orphans`` keeps reports of calls nobody knows. Raises OSError for unusable certificates.
     """
 
     def __init__(
@@ -87,11 +87,12 @@ class SipServer:
         clock: Callable[[], int] = wall_clock,
         ready: Callable[[], bool] = lambda: True,
         channels: Channels | None = None,
+        orphans: Orphans | None = None,
     ) -> None:
         self._settings = settings
         self.observer = observer or SilentObserver()
         self._peers = PeerTable(settings.peers)
-        self._door = Door(settings, engine, self.observer, clock, ready, channels)
+        self._door = Door(settings, engine, self.observer, clock, ready, channels, orphans)
         self._layer: TransactionLayer[ServerHop] = TransactionLayer(
             lambda data, hop: hop.send(data), secrets.token_bytes(32), settings.timers, self._unacknowledged
         )

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from balances.ledger import Address, Ledger, Record, Session
+from balances.orphans import Orphans
 from charging.catalogue import Catalogue
 from charging.event import ChargingEvent
 from charging.explain import Explanation
@@ -79,6 +80,8 @@ class House:
     numbers: Numbers | None = None
     """Those ported since; None as above."""
     notices: Queue | None = None
+    orphans: Orphans | None = None
+    """Reports of calls nobody knows; None: there is no door that has any."""
     version: str = ""
 
 

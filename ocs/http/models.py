@@ -107,6 +107,12 @@ class SessionsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
 
 
+class OrphansQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Calls that were never asked for, newest first."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
 class TraceQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to follow: an account, or an identity as ``type:value``, even one that nobody has."""
 
@@ -290,6 +296,28 @@ class SessionList(Record, frozen=True, kw_only=True):
     """Open sessions, those due soonest first."""
 
     sessions: tuple[SessionView, ...]
+
+
+class OrphanView(Record, frozen=True, kw_only=True):
+    """A stop report of a call that nobody knows, with what it takes to charge it by hand."""
+
+    id: str
+    at: Moment
+    """When it was reported first."""
+    session: str
+    call_id: str
+    caller: str
+    called: str
+    duration_ms: int | None
+    """As reported; null if the report did not say."""
+    peer: str
+
+
+class OrphanList(Record, frozen=True, kw_only=True):
+    """The last of those that are ``kept``."""
+
+    orphans: tuple[OrphanView, ...]
+    kept: int
 
 
 class PeerView(Record, frozen=True, kw_only=True):

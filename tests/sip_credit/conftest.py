@@ -101,6 +101,19 @@ class Gate:
         return await self.engine.recall(session)
 
 
+class Shelf:
+    """Keeps orphans, unless the store is away."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.away = False
+
+    async def keep(self, id: str, at: int, report: bytes) -> bool:
+        if self.away:
+            raise Unavailable("away")
+        return self.kept.setdefault(id, report) is report
+
+
 class Proxy(asyncio.DatagramProtocol):
     """A UDP socket that sends requests and collects what comes."""
 
@@ -144,6 +157,7 @@ class House:
         self.now = NOON
         self.ledger = MemoryLedger()
         self.channels = MemoryChannels()
+        self.shelf = Shelf()
         self.catalogue = load("sample")
         self.watch = Watch()
         self.gate: Gate
@@ -158,7 +172,13 @@ class House:
         self.gate = Gate(Engine(self.ledger, self.catalogue, ChargingSettings()))
         settings = settings or Settings(port=0)
         self.server = SipServer(
-            settings, self.gate, self.watch, lambda: self.now, lambda: self.ready, channels=self.channels
+            settings,
+            self.gate,
+            self.watch,
+            lambda: self.now,
+            lambda: self.ready,
+            channels=self.channels,
+            orphans=self.shelf,
         )
         await self.server.start()
         loop = asyncio.get_running_loop()

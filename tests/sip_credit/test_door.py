@@ -513,3 +513,14 @@ async def test_an_engine_that_fails_costs_one_503(house: House, caplog: pytest.L
     assert "broken on purpose" in caplog.text
     house.gate.handle = handle
     assert (await house.proxy.ask(house.invite("call-2"))).status == 302
+
+
+async def test_an_orphan_is_told_once_and_reported_again_while_it_cannot_be_kept(house: House) -> None:
+    house.shelf.away = True
+    assert (await house.tell("stop", 2000)).status == 503
+    house.shelf.away = False
+    assert (await house.tell("stop", 2000)).status == 481
+    assert (await house.tell("stop", 2000)).status == 481
+    assert len(house.shelf.kept) == 1
+    [orphan] = house.watch.orphans
+    assert (orphan.call_id, orphan.duration_ms) == ("call-1", 2000)
