@@ -140,9 +140,10 @@ def start_event(report: Report, call: Call, settings: Settings) -> ChargingEvent
 
 
 def interim_event(report: Report, call: Call, total: int, wanted: int, settings: Settings) -> ChargingEvent:
-    """So much is used: settle it, and reserve as much again from here on."""
+    """So much is used: settle it, and reserve as much again from here on, at the rate that holds by now."""
     item = RequestItem(key=ITEM, unit=Unit.SECONDS, total=total, wanted=wanted)
-    return _event(report, call, Phase.UPDATE, (item,), lifetime=(wanted + settings.liveness) * 1000)
+    event = _event(report, call, Phase.UPDATE, (item,), lifetime=(wanted + settings.liveness) * 1000)
+    return msgspec.structs.replace(event, service=service_of(call))
 
 
 def close_event(report: Report, call: Call | None, total: int) -> ChargingEvent:
