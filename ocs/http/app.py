@@ -28,6 +28,7 @@ from ocs.http import (
     pricing,
     sessions,
     tariffs,
+    trail,
 )
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
@@ -97,6 +98,12 @@ def _endpoint(house: House, gate: Gate, methods: dict[str, Operation]) -> Endpoi
     """One path; whatever goes wrong becomes a problem, and nothing gets past here."""
 
     async def endpoint(request: Request) -> Response:
+        response = await answer(request)
+        if request.method not in trail.HARMLESS:
+            trail.record(request, gate.name(request.headers), response.status_code)
+        return response
+
+    async def answer(request: Request) -> Response:
         operation = methods["GET" if request.method == "HEAD" else request.method]
         try:
             return await _answer(house, gate, operation, request)

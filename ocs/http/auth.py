@@ -92,13 +92,21 @@ class Gate:
         self._check_origin(headers)
         if needed is None or self._open:
             return Caller(name="", role=Role.ADMIN if self._open else None)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        found = self._find(token.strip()) if scheme.lower() == "bearer" else None
+        found = self._bearer(headers)
         if found is None:
             raise Problem(Kind.UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"})
         if found.role < needed:
             raise Problem(Kind.FORBIDDEN, f"This takes the role {needed.name.lower()}.")
         return Caller(name=found.name, role=found.role)
+
+    def name(self, headers: Mapping[str, str]) -> str:
+        """Whose token it is, whatever that one may; empty if nobody's."""
+        found = None if self._open else self._bearer(headers)
+        return found.name if found else ""
+
+    def _bearer(self, headers: Mapping[str, str]) -> Token | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        return self._find(token.strip()) if scheme.lower() == "bearer" else None
 
     def _find(self, token: str) -> Token | None:
         """Every line is compared, each in constant time, so that timing tells nothing."""

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from ocs.http.punctual import PunctualProtocol
+
 GRACE_SECONDS = 3
 """How long open requests may take once the end is near."""
 
@@ -27,6 +29,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=PunctualProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -9,14 +9,18 @@ from balances.backlog import Backlog
 from balances.confirmation import Confirmation
 from balances.journal import Journal
 from balances.ledger import Account, Charge, Gift, Movement, NewAccount, Phase, Quote, Unavailable, Unit, Use, Verdict
-from balances.link import Link
+from balances.link import Link, ReplyError
 from balances.price import Price, Step
+from balances.replay import replay
 from balances.scripts import all_scripts
 from balances.server import Durability, StoreRefused
 from balances.store import StoreLedger
+from tests.balances.life import Life
+from tests.house import ROOT
 from tests.servers import valkey
 from tests.stores import Process, single, watched
 
+SECURITY = ROOT / "docs" / "security.md"
 QUOTE = Quote(price=Price(0, (Step(None, 1, 1),)))
 
 
@@ -154,3 +158,30 @@ async def test_where_the_journal_is_behind_nothing_new_begins_and_what_runs_is_s
     await journal.round()
     await backlog.look()
     assert (await store.charge(charge(Phase.OPEN, "t", "0", wanted=1))).verdict is Verdict.DONE
+
+
+async def test_a_user_of_the_store_with_the_documented_rights_can_do_everything_and_nothing_else(tmp_path) -> None:
+    lines = map(str.strip, SECURITY.read_text().splitlines())
+    words = next(line for line in lines if line.startswith("ACL SETUSER ocs")).split()
+    with single() as process:
+        process.ask(*[">secret" if word.startswith(">") else word for word in words])
+        link = Link(f"redis://ocs:secret@127.0.0.1:{process.port}", scripts=all_scripts())
+        await link.open()
+        ledger = StoreLedger(link)
+        await ledger.prepare(Durability.DISK)
+        life = Life(ledger, 1)
+        await life.begin()
+        for _ in range(300):
+            await life.step()
+        journal = Journal(link, ledger.keys, tmp_path)
+        while await journal.round():
+            pass
+        await Backlog(ledger, 10**9).look()
+        assert (await replay(ledger, [tmp_path])).findings == ()
+        await ledger.probe()
+        for forbidden in ("FLUSHALL", "KEYS *", "CONFIG SET maxmemory 1", "SHUTDOWN", "ACL LIST"):
+            with pytest.raises(ReplyError, match="NOPERM"):
+                await link.call(*forbidden.split())
+        with pytest.raises(ReplyError, match="NOPERM"):
+            await link.call("SET", "other:key", 1)
+        await link.close()

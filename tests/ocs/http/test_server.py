@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 
+from balances.ledger import Audit
 from balances.memory import MemoryLedger
 from ocs.http.server import HttpServer
 from tests.ocs.http.http_desk import Desk
@@ -86,3 +88,40 @@ async def test_too_large_and_broken_requests_disturb_nobody(quick: Desk) -> None
         writer.close()
         assert (await client.get("/v1/accounts")).json()["accounts"] == []
         assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_client_that_says_nothing_or_never_ends_is_not_waited_for(
+    quick: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocs.http.punctual.PATIENCE", 0.3)
+    head = b"POST /v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    async with served(quick) as (_, port):
+        for said in (b"", b"GET /healthz HT", head, head + b'{"id'):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(said)
+            trickle = asyncio.create_task(_trickle(writer)) if said else None
+            async with asyncio.timeout(20):
+                assert b"200" not in await reader.read()
+            if trickle:
+                trickle.cancel()
+            writer.close()
+
+
+async def _trickle(writer: asyncio.StreamWriter) -> None:
+    """An octet now and then, as those do who mean to hold a connection."""
+    while True:
+        await asyncio.sleep(0.05)
+        writer.write(b" ")
+
+
+async def test_a_client_that_waits_for_its_answer_is_let_wait(quick: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocs.http.punctual.PATIENCE", 0.3)
+    slow = quick.house.ledger.audit
+
+    async def audit() -> Audit:
+        await asyncio.sleep(1.0)
+        return await slow()
+
+    quick.house.ledger.audit = audit
+    async with served(quick) as (_, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.get("/v1/audit")).json()["balanced"] is True
