@@ -10,8 +10,9 @@ import msgspec
 from rich.console import Group
 from rich.markup import escape
 
-from charging.catalogue import Catalogue, CatalogueError, load, read_files
+from charging.catalogue import Catalogue, CatalogueError, load, parse, read_files
 from charging.catalogue.diff import Change, changes
+from charging.catalogue.unused import unused
 from ocs.cli.client import NOT_SO, Session, fail, json_option, show, table
 
 PUBLISHED = "published"
@@ -33,17 +34,23 @@ def catalogue() -> None:
 @click.argument("place", default="sample")
 @json_option
 def check(place: str, as_json: bool) -> None:
-    """Check a file or folder ("sample": the one that comes along); exit 1 with every mistake and its line."""
+    """Check a file or folder ("sample": the one that comes along); exit 1 with every mistake and its line.
+
+    What nothing names is noted, and is no mistake.
+    """
     found = load_or_end(place)
+    for note in unused(read_files(place)):
+        click.echo(f"note: {note}", err=True)
     show(_facts(found), as_json, lambda data: f"{place}: good ({_plans(data)}, version {data['version']})")
 
 
 @catalogue.command("show")
 @click.argument("place", default="sample")
 @json_option
-def show_it(place: str, as_json: bool) -> None:
-    """Show the plans and offers of a file or folder."""
-    show(_facts(load_or_end(place)), as_json, _tables)
+@click.pass_obj
+def show_it(session: Session, place: str, as_json: bool) -> None:
+    """Show the plans and offers of a file, a folder, a version, or "published"."""
+    show(_facts(parse(_files(session, place))), as_json, _tables)
 
 
 @catalogue.command()
