@@ -34,7 +34,7 @@ def add(purse: Purse, other: Purse) -> None:
 def examine(accounts: Iterable[AccountBook], sessions: Iterable[SessionBook], house: dict[str, Purse]) -> Findings:
     """Audit one shard; ``sessions`` may include ended ones."""
     live = [session for session in sessions if session.state is SessionState.OPEN]
-    held = holdings(live)
+    held, metered = holdings(live), metered_holdings(live)
     found = Findings(0, len(live), defaultdict(Purse), house)
     known = set()
     for account in accounts:
@@ -45,6 +45,7 @@ def examine(accounts: Iterable[AccountBook], sessions: Iterable[SessionBook], ho
             add(found.sums[asset], purse)
             found.available[asset] += purse.remaining
             found.sentences += _check_purse(account, name, purse, held[account.address.account, name])
+        found.sentences += _check_meters(account, metered)
         for asset, purse in account.retired.items():
             add(found.sums[asset], purse)
         for bucket in {name for owner, name in held if owner == account.address.account} - set(purses):
@@ -68,6 +69,29 @@ def holdings(sessions: Iterable[SessionBook]) -> Counter[tuple[str, str]]:
             for bucket, units in (*key.parts, *key.bonus):
                 held[session.address.account, bucket] += units
     return +held
+
+
+def metered_holdings(sessions: Iterable[SessionBook]) -> Counter[tuple[str, str, str]]:
+    """What open sessions hold of meters: by account, meter and unit, and money by account, meter and ``money``."""
+    held: Counter[tuple[str, str, str]] = Counter()
+    for session in sessions:
+        for key in session.keys.values():
+            for each in key.quote.meters:
+                held[session.address.account, each.meter, key.unit] += key.granted
+                held[session.address.account, each.meter, MONEY] += key.held_money
+    return +held
+
+
+def _check_meters(account: AccountBook, held: Counter[tuple[str, str, str]]) -> Iterable[str]:
+    name = account.address.account
+    for meter in account.meters.values():
+        units = held[name, meter.name, meter.unit] if meter.unit else 0
+        money = held[name, meter.name, MONEY]
+        if (meter.held, meter.held_money) != (units, money):
+            yield (
+                f"account {name}, meter {meter.name}: {meter.held} units and {meter.held_money} of money reserved, "
+                f"but open sessions hold {units} and {money}"
+            )
 
 
 def _check_purse(account: AccountBook, name: str, purse: Purse, held: int) -> Iterable[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from balances.ledger import (
+    CAPPED,
     INSUFFICIENT,
     Account,
     Address,
@@ -27,6 +28,7 @@ from balances.ledger import (
     Unit,
     Use,
 )
+from balances.meters import UNLIMITED, MeterBook, Meters
 from balances.money import LIMIT
 from balances.price import Price, cost, reach
 
@@ -110,6 +112,7 @@ class AccountBook:
     given: int = 0
     retired: dict[str, Purse] = field(default_factory=dict)
     """What buckets that were written off had counted, by asset: the house remembers them too."""
+    meters: Meters = field(default_factory=Meters)
 
     @property
     def available(self) -> int:
@@ -179,6 +182,7 @@ class AccountBook:
                 )
                 for bucket in self.buckets
             ),
+            meters=tuple(meter.view() for meter in self.meters.values()),
         )
 
 
@@ -207,15 +211,40 @@ class KeyBook:
     overage: str = ""
     overage_units: int = 0
     bonus: list[tuple[str, int]] = field(default_factory=list)
+    at_once: bool = False
+    """Of an event: what is reserved is debited in the same step."""
 
     @property
     def granted(self) -> int:
         return self.money_units + sum(units for _, units in self.parts)
 
     @property
-    def base(self) -> int:
+    def held_money(self) -> int:
+        """Money reserved, bonus money included."""
+        return self.cost + sum(amount for _, amount in self.bonus)
+
+    def axis(self, account: AccountBook) -> MeterBook | None:
+        """The meter along whose units the price's steps run; None: along the session's own."""
+        name = next((each.meter for each in self.quote.meters if each.axis), None)
+        return None if name is None or self.overage else account.meters.get(name)
+
+    def base(self, account: AccountBook) -> int:
         """Where the price that holds has come to on its axis."""
-        return self.overage_units if self.overage else self.paid_units
+        axis = self.axis(account)
+        return axis.used if axis else self.overage_units if self.overage else self.paid_units
+
+    def places(self, account: AccountBook, allowed: int) -> tuple[int, ...]:
+        """Where what money pays for would be on the price's axis, behind ``allowed`` units that allowances pay for.
+
+        On a meter it is between two ends: other sessions may use all they hold before, or nothing. A reservation is
+        enough for both, and so for all between where the price only rises or only falls.
+        """
+        axis = self.axis(account)
+        if axis is None:
+            return (self.base(account) + self.money_units,)
+        first = axis.used + self.granted + allowed
+        last = first if self.at_once else axis.used + axis.held + allowed
+        return (first,) if first == last else (first, last)
 
     def price(self) -> Price | None:
         """What holds for the units that money pays for; None: nothing more may be bought."""
@@ -224,9 +253,9 @@ class KeyBook:
     def terms(self) -> bytes:
         return next((each.terms for each in self.quote.overage if each.offer == self.overage), self.quote.terms)
 
-    def price_of(self, units: int) -> int:
+    def price_of(self, account: AccountBook, units: int) -> int:
         """What money owes for the next ``units`` of this key; counts them. Raises OverflowError."""
-        base, price = self.base, self.price() or self.quote.price  # what was used in spite of a stop has its price too
+        base, price = self.base(account), self.price() or self.quote.price  # used in spite of a stop it has a price too
         if base + units >= LIMIT:
             raise OverflowError("more units than can be counted")
         due = cost(price, base + units) - cost(price, base)
@@ -370,6 +399,12 @@ class Settlement:
     key: KeyBook
     due: int = 0
     excess: int = 0
+    warned: list[str] = field(default_factory=list)
+
+
+def _count(account: AccountBook, settlement: Settlement, units: int, money: int = 0) -> None:
+    key = settlement.key
+    settlement.warned += account.meters.count(key.quote.meters, key.unit, units, money)
 
 
 def settle_held(account: AccountBook, session: SessionBook, key: KeyBook, use: Use) -> Settlement:
@@ -378,6 +413,7 @@ def settle_held(account: AccountBook, session: SessionBook, key: KeyBook, use: U
     key.used += units
     if key.used >= LIMIT:
         raise OverflowError("more units than can be counted")
+    held_units, held_money = key.granted, key.held_money
     left = units
     parts = []
     for name, held in key.parts:
@@ -393,7 +429,13 @@ def settle_held(account: AccountBook, session: SessionBook, key: KeyBook, use: U
     taken = min(left, key.money_units)
     key.parts = parts
     key.money_units -= taken
-    return Settlement(key, _held_bonus(account, session, key, key.price_of(taken)), left - taken)
+    settlement = Settlement(key, excess=left - taken)
+    _count(account, settlement, units - left)
+    due = key.price_of(account, taken)
+    _count(account, settlement, taken, due)
+    settlement.due = _held_bonus(account, session, key, due)
+    account.meters.hold(key.quote.meters, key.unit, key.granted - held_units, key.held_money - held_money)
+    return settlement
 
 
 def _held_bonus(account: AccountBook, session: SessionBook, key: KeyBook, due: int) -> int:
@@ -419,9 +461,11 @@ def settle_excess(account: AccountBook, session: SessionBook, settlement: Settle
         return
     key, left = settlement.key, settlement.excess
     left -= _spend(account, session.pay, key.unit, key.quote.offers, left, now)
+    _count(account, settlement, settlement.excess - left)
     settlement.excess = 0
     key.overage = overage(account, key, now)
-    due = key.price_of(left)
+    due = key.price_of(account, left)
+    _count(account, settlement, left, due)
     if key.unit is not Unit.MONEY:
         due -= _spend(account, session.pay_bonus, Unit.MONEY, key.quote.offers, due, now)
     settlement.due += due
@@ -454,6 +498,7 @@ def release(account: AccountBook, key: KeyBook) -> None:
         if bucket:
             bucket.purse.reserved -= amount
     account.money.reserved -= key.cost
+    account.meters.hold(key.quote.meters, key.unit, -key.granted, -key.held_money)
     key.forget()
 
 
@@ -466,22 +511,25 @@ def overage(account: AccountBook, key: KeyBook, now: int) -> str:
 
 @dataclass(slots=True)
 class Means:
-    """What could pay for a key: units of allowances, bonus money and money altogether."""
+    """What could pay for a key: units of allowances, bonus money and money altogether; ``most`` units may be had."""
 
     units: int
     bonus: int
     money: int
+    most: int = UNLIMITED
 
-    def reach(self, key: KeyBook, units: int) -> int:
+    def reach(self, account: AccountBook, key: KeyBook, units: int) -> int:
         """How many of so many units can be had, allowances first."""
-        price = key.price()
-        beyond = max(0, units - self.units)
-        bought = reach(price, key.base + key.money_units, beyond, self.money) if price else 0
-        return min(units, self.units) + bought
+        price, units = key.price(), min(units, self.most)
+        allowed = min(units, self.units)
+        if price is None or allowed == units:
+            return allowed
+        places = key.places(account, allowed)
+        return allowed + min(reach(price, place, units - allowed, self.money) for place in places)
 
 
 def means(account: AccountBook, key: KeyBook, unit: Unit, now: int) -> Means:
-    """Add up what the quote's offers and the main balance have left."""
+    """Add up what the quote's offers and the main balance have left, without any limits."""
     sums = {unit: 0, Unit.MONEY: 0}
     for bucket in account.buckets:
         if bucket.unit in sums and bucket.pays(bucket.unit, key.quote.offers, now):
@@ -490,24 +538,34 @@ def means(account: AccountBook, key: KeyBook, unit: Unit, now: int) -> Means:
     return Means(sums[unit], bonus, bonus + max(0, account.available))
 
 
+def limited(account: AccountBook, key: KeyBook, had: Means) -> Means:
+    """What may be spent of it in the period, by the limits of the quote's meters."""
+    if not key.quote.meters:
+        return had
+    room = account.meters.room(key.quote.meters, key.unit)
+    return Means(had.units, had.bonus, min(had.money, room.money), room.units)
+
+
 def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     """Reserve up to ``wanted`` units, allowances first, or refuse if fewer than ``least`` are to be had."""
     quote = key.quote
     least = max(1, min(use.least, use.wanted))
     key.overage = overage(account, key, now)
-    had = means(account, key, use.unit, now)
-    wanted = use.wanted if not quote.share else _share(key, had, use.wanted, max(least, quote.floor))
+    unlimited = means(account, key, use.unit, now)
+    had = limited(account, key, unlimited)
+    wanted = use.wanted if not quote.share else _share(account, key, had, use.wanted, max(least, quote.floor))
     if key.overage and least <= had.units < wanted:
         wanted = had.units  # a grant of its own, since what follows is on other terms
-    granted = had.reach(key, wanted)
+    granted = had.reach(account, key, wanted)
     if granted < least:
         key.short = True
-        return Grant(key=use.key, refused=INSUFFICIENT, terms=quote.terms)
-    paid = min(had.units, wanted)
+        refused = CAPPED if unlimited.reach(account, key, least) >= least else INSUFFICIENT
+        return Grant(key=use.key, refused=refused, terms=quote.terms)
+    paid = min(had.units, granted)
     bought = granted - paid
     price = key.price() or quote.price
-    base = key.base + key.money_units
-    due = cost(price, base + bought) - cost(price, base) if bought else 0
+    places = key.places(account, paid)
+    due = max(cost(price, place + bought) - cost(price, place) for place in places) if bought else 0
     bonus = min(due, had.bonus)
     end = min(
         _reserve_in(account, key.parts, use.unit, quote.offers, paid, now),
@@ -516,17 +574,18 @@ def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     account.money.reserved += due - bonus
     key.money_units += bought
     key.cost += due - bonus
-    left = Means(had.units - paid, had.bonus - bonus, had.money - due)
-    key.short = granted < wanted or left.reach(key, least) < least
+    account.meters.hold(quote.meters, key.unit, granted, due)
+    left = Means(had.units - paid, had.bonus - bonus, had.money - due, had.most - granted)
+    key.short = granted < wanted or left.reach(account, key, least) < least
     terms = key.terms() if bought else quote.terms
     ends_in = None if end == NEVER else end - now
     return Grant(key=use.key, granted=granted, cost=due - bonus, final=key.short, terms=terms, ends_in=ends_in)
 
 
-def _share(key: KeyBook, had: Means, wanted: int, floor: int) -> int:
+def _share(account: AccountBook, key: KeyBook, had: Means, wanted: int, floor: int) -> int:
     """A share of what is left, exactly rounded down, but at least ``floor`` and at most ``wanted``."""
     share = key.quote.share
-    hundred, rest = divmod(had.reach(key, min(wanted, LIMIT // 101) * 100), 100)
+    hundred, rest = divmod(had.reach(account, key, min(wanted, LIMIT // 101) * 100), 100)
     return min(wanted, max(floor, hundred * share + rest * share // 100))
 
 
@@ -545,8 +604,8 @@ def _reserve_in(
     return end
 
 
-def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> int:
-    """Debit all a key holds; returns the money. The key keeps what was held, to be undone or forgotten."""
+def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> list[str]:
+    """Debit all a key holds; returns the meters that warn. The key keeps what was held, to be undone or forgotten."""
     for parts, pay in ((key.parts, session.pay), (key.bonus, session.pay_bonus)):
         for name, amount in parts:
             bucket = account.bucket(name)
@@ -558,7 +617,14 @@ def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> int:
     account.money.debited += key.cost
     key.spent += key.cost
     session.spent += key.cost
-    return key.cost
+    return _move_held(account, key, 1)
+
+
+def _move_held(account: AccountBook, key: KeyBook, sign: int) -> list[str]:
+    """What a key holds is used (1), or, taken back, held again (-1): so its meters say."""
+    units, money, meterings = sign * key.granted, sign * key.held_money, key.quote.meters
+    account.meters.hold(meterings, key.unit, -units, -money)
+    return account.meters.count(meterings, key.unit, units, money)
 
 
 def reverse(account: AccountBook, session: SessionBook, key: KeyBook) -> None:
@@ -574,6 +640,7 @@ def reverse(account: AccountBook, session: SessionBook, key: KeyBook) -> None:
     account.money.reserved += key.cost
     key.spent -= key.cost
     session.spent -= key.cost
+    _move_held(account, key, -1)
     key.provisional = False
 
 

@@ -87,9 +87,16 @@ def _answer(
     verdict: Verdict,
     grants: list[Grant] | None = None,
     cause: str = "",
+    warned: list[str] | None = None,
 ) -> tuple[Charged, SessionBook, str]:
     session.updated_at = charge.now
-    answer = Charged(verdict=verdict, grants=tuple(grants or ()), spent=session.spent, available=account.available)
+    answer = Charged(
+        verdict=verdict,
+        grants=tuple(grants or ()),
+        spent=session.spent,
+        available=account.available,
+        warned=tuple(warned or ()),
+    )
     return answer, session, cause or charge.cause or charge.phase.value
 
 
@@ -102,14 +109,14 @@ def _renew(session: SessionBook, charge: Charge) -> None:
 
 def _open(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[Charged, SessionBook, str]:
     _renew(session, charge)
-    grants, _ = _settle_and_reserve(account, session, charge)
+    grants, warned, _ = _settle_and_reserve(account, session, charge)
     wanted = any(use.wanted for use in charge.uses)
     got = any(grant.granted for grant in grants) or any(key.used for key in session.keys.values())
     if charge.empty is Empty.REFUSE and wanted and not got:
         session.state = SessionState.CLOSED
         session.keys.clear()
         return _answer(account, session, charge, Verdict.REFUSED, grants)
-    return _answer(account, session, charge, Verdict.DONE, grants)
+    return _answer(account, session, charge, Verdict.DONE, grants, warned=warned)
 
 
 def _update(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[Charged, SessionBook, str]:
@@ -117,17 +124,22 @@ def _update(account: AccountBook, session: SessionBook, charge: Charge) -> tuple
     verdict = Verdict.DONE if session.state is SessionState.OPEN else Verdict.LAPSED_SESSION
     if session.state is SessionState.OPEN:
         _renew(session, charge)
-    grants, reversed_any = _settle_and_reserve(account, session, charge)
+    grants, warned, reversed_any = _settle_and_reserve(account, session, charge)
     if charge.phase in ENDS:
         for key in session.keys.values():
             books.release(account, key) if not key.provisional else key.forget()
         session.state = ENDS[charge.phase]
-    return _answer(account, session, charge, verdict, grants, REVERSAL if reversed_any else "")
+    return _answer(account, session, charge, verdict, grants, REVERSAL if reversed_any else "", warned)
 
 
-def _settle_and_reserve(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[list[Grant], bool]:
-    """The heart: settle what was used, release what the keys held, reserve anew. Were provisional debits reversed?"""
-    mentioned = [_key(session, use) for use in charge.uses]
+def _settle_and_reserve(
+    account: AccountBook, session: SessionBook, charge: Charge
+) -> tuple[list[Grant], list[str], bool]:
+    """The heart: settle what was used, release what the keys held, reserve anew.
+
+    Returns the grants, the meters that warn, and whether provisional debits were reversed.
+    """
+    mentioned = [_key(account, session, use, charge.now) for use in charge.uses]
     everything = charge.phase is Phase.CLOSE and charge.uses
     late = [
         key for key in session.keys.values() if key.provisional and (everything or any(key is m for m in mentioned))
@@ -142,11 +154,13 @@ def _settle_and_reserve(account: AccountBook, session: SessionBook, charge: Char
         if held:
             books.release(account, held)
     due = 0
+    warned = []
     for settlement in settlements:
         if settlement:
             books.settle_excess(account, session, settlement, charge.now)
             due += settlement.due
             settlement.key.spent += settlement.due
+            warned += settlement.warned
     books.debit(account, due)
     session.spent += due
     reserving = charge.phase not in ENDS and session.state is SessionState.OPEN
@@ -154,13 +168,15 @@ def _settle_and_reserve(account: AccountBook, session: SessionBook, charge: Char
     for key, use, settlement in zip(mentioned, charge.uses, settlements, strict=True):
         grant = _grant(account, key, use, charge.now) if reserving else _nothing(key, use)
         grants.append(_with_settled(grant, settlement.due if settlement else 0))
-    return grants, bool(late)
+    return grants, warned, bool(late)
 
 
-def _key(session: SessionBook, use: Use) -> KeyBook | None:
+def _key(account: AccountBook, session: SessionBook, use: Use, now: int) -> KeyBook | None:
     """The key's book, made from the use's quote if the session does not know the key; None without quote or room."""
     if use.key not in session.keys and use.quote is not None and len(session.keys) < KEYS:
         session.keys[use.key] = KeyBook(key=use.key, unit=use.unit, quote=use.quote)
+    if use.quote is not None:
+        account.meters.enter(use.quote.meters, now)
     return session.keys.get(use.key)
 
 
@@ -179,6 +195,8 @@ def _refusal(account: AccountBook, key: KeyBook | None, use: Use) -> str | None:
         return _unsettled(use)
     if use.denied:
         return use.denied
+    if not account.meters.known(key.quote.meters):
+        return CROWDED
     return account.status.value if use.wanted and account.status is not Status.ACTIVE else None
 
 
@@ -217,8 +235,11 @@ def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[
     names = set(session.keys)
     for use in charge.uses:
         room = use.key in names or len(names) < KEYS
-        key = KeyBook(key=use.key, unit=use.unit, quote=use.quote) if use.quote is not None and room else None
-        names |= {use.key} if key else set()
+        key = None
+        if use.quote is not None and room:
+            key = KeyBook(key=use.key, unit=use.unit, quote=use.quote, at_once=True)
+            account.meters.enter(use.quote.meters, charge.now)
+            names.add(use.key)
         refused = _refusal(account, key, use)
         if key is None or refused or not use.wanted:
             grants.append(_nothing(key, use, refused))
@@ -231,12 +252,13 @@ def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[
             books.release(account, key)
         refusals = [Grant(key=g.key, refused=g.refused or reason, terms=g.terms) for g in grants]
         return _answer(account, session, charge, Verdict.REFUSED, refusals)
+    warned = []
     for key in keys:
         units = key.granted
-        books.debit_held(account, session, key)
+        warned += books.debit_held(account, session, key)
         key.forget()
         _remember_event(session, key, units)
-    return _answer(account, session, charge, Verdict.DONE, grants)
+    return _answer(account, session, charge, Verdict.DONE, grants, warned=warned)
 
 
 def _all_or_nothing(use: Use) -> Use:

@@ -133,6 +133,23 @@ class Bucket(Record, frozen=True, kw_only=True):
         return self.starts_at <= now and (self.expires_at is None or self.expires_at > now)
 
 
+class Meter(Record, frozen=True, kw_only=True):
+    """What an account used and spent of something in a period, and what open sessions hold of it."""
+
+    name: str
+    unit: Unit | None
+    """Which units it counts; None: money only."""
+    ends_at: int
+    """When the period ends, in milliseconds; what comes later begins the next."""
+    used: int
+    spent: int
+    """Money owed for what was used, bonus money included."""
+    reserved: int
+    reserved_money: int
+    lifted: bool
+    """Its limits do not hold for the rest of the period."""
+
+
 class NewAccount(Record, frozen=True, kw_only=True):
     """What opening an account takes. With a parent the account lives in the parent's shard."""
 
@@ -158,6 +175,7 @@ class Account(Record, frozen=True, kw_only=True):
     opened_at: int
     money: Counters
     buckets: tuple[Bucket, ...] = ()
+    meters: tuple[Meter, ...] = ()
 
     @property
     def available(self) -> int:
@@ -228,6 +246,36 @@ class Quote(Record, frozen=True, kw_only=True):
     floor: int = 0
     """Units that a share is never smaller than."""
     overage: tuple["Overage", ...] = ()
+    meters: tuple["Metering", ...] = ()
+    """What counts the use, each once."""
+
+
+class Metering(Record, frozen=True, kw_only=True):
+    """A meter that counts the use of a quote, and what holds by it in the period that ends at ``ends_at``."""
+
+    meter: str
+    unit: Unit | None = None
+    ends_at: int
+    cap: int | None = None
+    """Money beyond which nothing more is reserved; what is free is granted all the same."""
+    warn: int | None = None
+    """Money from which on the subscriber is warned, once a period."""
+    limit: int | None = None
+    """Units beyond which nothing more is reserved."""
+    axis: bool = False
+    """The steps of the price run along the units of this meter, not of the session."""
+
+
+class Lift(Record, frozen=True, kw_only=True):
+    """Consent: the limits of a meter do not hold until its period ends. Idempotent by ``operation``."""
+
+    address: Address
+    operation: str
+    meter: str
+    unit: Unit | None = None
+    ends_at: int
+    reference: str = ""
+    now: int
 
 
 class Overage(Record, frozen=True, kw_only=True):
@@ -346,8 +394,12 @@ INSUFFICIENT = "insufficient-credit"
 UNQUOTED = "unquoted"
 """``Use.quote`` was None and the session holds no conditions for the key: nothing settled, nothing granted."""
 
+CAPPED = "spending-limit"
+"""A meter's limit leaves no room, though there is credit."""
+
 CROWDED = "too-many-keys"
-"""The session holds KEYS keys and this would be one more: nothing settled, nothing granted."""
+"""The session holds KEYS keys and this would be one more: nothing settled, nothing granted. Or the account has as many
+meters as it may: nothing granted."""
 
 KEYS = 256
 """Keys a session may have: each is read and written with every request. ``lua/lib/session.lua`` says the same."""
@@ -383,6 +435,8 @@ class Charged(Record, frozen=True, kw_only=True):
     replayed: bool = False
     conflict: bool = False
     """Replayed for a request whose content differs from the first one's."""
+    warned: tuple[str, ...] = ()
+    """Meters that have reached their warning by this request."""
 
 
 class Refund(Record, frozen=True, kw_only=True):
@@ -547,6 +601,10 @@ class Ledger(Protocol):
 
     async def give(self, gift: Gift) -> Receipt:
         """Give a bucket; raises NoSuchAccount, OperationConflict, OutOfRange."""
+        ...
+
+    async def lift(self, lift: Lift) -> Receipt:
+        """Lift a meter's limits; raises NoSuchAccount, OperationConflict, OutOfRange (too many meters)."""
         ...
 
     async def charge(self, charge: Charge) -> Charged:

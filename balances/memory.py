@@ -25,7 +25,9 @@ from balances.ledger import (
     Identity,
     InsufficientFunds,
     Lapsed,
+    Lift,
     Line,
+    Metering,
     Movement,
     NewAccount,
     NoSuchAccount,
@@ -46,6 +48,9 @@ ANSWERS = 256
 
 RETRY = 60_000
 """Milliseconds until the reaper looks again at an expired bucket that still holds a reservation."""
+
+LIFTED = "limit-lifted"
+"""Cause of the entry of a consent; its reference begins with the meter's name."""
 
 DAY = 86_400_000
 """Milliseconds."""
@@ -250,6 +255,24 @@ class MemoryLedger:
         shard.operations[account.address.account, gift.operation] = content, receipt
         return receipt
 
+    async def lift(self, lift: Lift) -> Receipt:
+        content = ("lift", lift.meter, lift.ends_at, lift.reference)
+        account = self._book(lift.address)
+        repeated = self._repeated(lift.address, lift.operation, content)
+        if repeated is not None:
+            return repeated
+        metering = Metering(meter=lift.meter, unit=lift.unit, ends_at=lift.ends_at)
+        if not account.meters.enter((metering,), lift.now):
+            raise OutOfRange("meters")
+        account.meters[lift.meter].lifted = True
+        entry = self._put(
+            account, (), at=lift.now, operation=lift.operation, cause=LIFTED,
+            reference=f"{lift.meter} {lift.reference}".strip(),
+        )  # fmt: skip
+        receipt = Receipt(entry=entry, account=account.view())
+        self.shards[lift.address.shard].operations[account.address.account, lift.operation] = content, receipt
+        return receipt
+
     def _look_at(self, shard: Shard, account: AccountBook, at: int) -> None:
         """Have the reaper look at the account's buckets then, or before."""
         name = f"a:{account.address.account}"
@@ -287,6 +310,7 @@ class MemoryLedger:
             return Charged(verdict=Verdict.OUT_OF_RANGE, available=available)
         if session is None:
             return answer
+        shard.accounts[charge.address.account] = account
         lines = books.lines(account, before)
         if lines:
             self._put(
@@ -406,6 +430,7 @@ class MemoryLedger:
         account = self._book(session.address)
         before = account.purses()
         books.lapse(account, session)
+        shard.accounts[session.address.account] = account
         lines = books.lines(account, before)
         if lines:
             self._put(account, lines, at=now, operation="", cause="lapsed", door=session.door, session=session.id)

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from balances.link import Script
 
-VERBS = ("open", "change", "move", "give", "charge", "refund", "expire", "entries", "sessions", "audit")
+VERBS = ("open", "change", "move", "give", "lift", "charge", "refund", "expire", "entries", "sessions", "audit")
 
 _CONSTANTS = re.compile(r"^local ([A-Z_]+(?:, [A-Z_]+)*) = ([0-9]+(?:, [0-9]+)*)(?: --.*)?$", re.MULTILINE)
 _USES = re.compile(r"^-- uses:(.*)$", re.MULTILINE)

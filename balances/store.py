@@ -30,6 +30,7 @@ from balances.ledger import (
     InsufficientFunds,
     Lapsed,
     LedgerError,
+    Lift,
     Movement,
     NewAccount,
     NoSuchAccount,
@@ -45,13 +46,13 @@ from balances.ledger import (
     Verdict,
 )
 from balances.link import Link
-from balances.memory import DAY, RETRY
+from balances.memory import DAY, LIFTED, RETRY
 from balances.money import LIMIT
 from balances.scripts import VERBS, script
 from balances.server import Durability, StoreRefused, check_server
 from balances.wire import bounded, pack, text
 
-FORMAT = 4
+FORMAT = 5
 """Version of how data lie in the store."""
 
 OPERATIONS_KEPT = 30 * DAY
@@ -296,6 +297,23 @@ class StoreLedger:
         if self.confirmation is not None:
             keys = self.keys[address.shard]
             await self.confirmation.confirm(keys.operation(address.account, operation), keys.confirmed)
+
+    async def lift(self, lift: Lift) -> Receipt:
+        content = pack(["lift", lift.meter, lift.ends_at, lift.reference])
+        fields = [
+            lift.address.account,
+            lift.operation,
+            _fingerprint(content),
+            lift.meter,
+            lift.unit.value if lift.unit else "",
+            bounded(lift.ends_at),
+            LIFTED,
+            f"{lift.meter} {lift.reference}".strip(),
+            lift.now,
+            OPERATIONS_KEPT,
+        ]
+        keys = self._books_of(lift.address, lift.operation)
+        return _receipt(lift.address, await self._do("lift", keys, lift.operation, pack(fields)))
 
     def _books_of(self, address: Address, operation: str) -> list[bytes]:
         keys, account = self.keys[address.shard], address.account

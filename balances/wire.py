@@ -20,6 +20,7 @@ from balances.ledger import (
     IdentityType,
     Lapse,
     Line,
+    Metering,
     NewAccount,
     Overage,
     Quote,
@@ -30,6 +31,7 @@ from balances.ledger import (
     Unit,
     Verdict,
 )
+from balances.meters import MeterBook
 from balances.money import LIMIT
 from balances.price import Price, Step
 
@@ -71,8 +73,8 @@ def pack_quote(quote: Quote) -> bytes:
     fields: list[object] = [quote.terms, quote.price.setup, len(quote.offers), *quote.offers, len(quote.price.steps)]
     for step in quote.price.steps:
         fields += [-1 if step.upto is None else step.upto, step.block, step.amount, step.per, step.bias]
-    if quote.share or quote.floor or quote.overage:
-        fields += [quote.share, quote.floor]
+    if quote.share or quote.floor or quote.overage or quote.meters:
+        fields += [quote.share, quote.floor, [field for each in quote.meters for field in _metering(each)] or False]
     for each in quote.overage:
         own = None if each.price is None else pack_quote(Quote(price=each.price, terms=each.terms))
         fields += [each.offer, False if own is None else own]
@@ -85,7 +87,7 @@ def unpack_quote(packed: bytes) -> Quote:
     end = 3 + fields[2]
     last = end + 1 + fields[end] * 5
     steps = [fields[at : at + 5] for at in range(end + 1, last, 5)]
-    share, floor, *overage = fields[last:] or (0, 0)
+    share, floor, meters, *overage = fields[last:] or (0, 0, False)
     return Quote(
         terms=fields[0],
         offers=tuple(text(offer) for offer in fields[3:end]),
@@ -95,6 +97,25 @@ def unpack_quote(packed: bytes) -> Quote:
         overage=tuple(
             _unpack_overage(text(offer), own) for offer, own in zip(overage[::2], overage[1::2], strict=True)
         ),
+        meters=tuple(_read_metering(*meters[at : at + 7]) for at in range(0, len(meters or ()), 7)),
+    )
+
+
+def _metering(each: Metering) -> list[object]:
+    unit = each.unit.value if each.unit else ""
+    limits = [-1 if limit is None else bounded(limit) for limit in (each.cap, each.warn, each.limit)]
+    return [each.meter, unit, bounded(each.ends_at), *limits, int(each.axis)]
+
+
+def _read_metering(name: bytes, unit: bytes, ends_at: int, cap: int, warn: int, limit: int, axis: int) -> Metering:
+    return Metering(
+        meter=text(name),
+        unit=Unit(text(unit)) if unit else None,
+        ends_at=ends_at,
+        cap=None if cap < 0 else cap,
+        warn=None if warn < 0 else warn,
+        limit=None if limit < 0 else limit,
+        axis=axis == 1,
     )
 
 
@@ -146,7 +167,7 @@ def read_charged(reply: bytes) -> Charged:
     if fields[0] == REFUNDED:  # the id was a refund's: whatever this request is, it is not the first
         return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
     grants = []
-    for at in range(3, len(fields), 8):
+    for at in range(4, len(fields), 8):
         key, granted, cost, settled, final, refused, terms, ends_in = fields[at : at + 8]
         grants.append(
             Grant(
@@ -167,6 +188,7 @@ def read_charged(reply: bytes) -> Charged:
         available=fields[2],
         replayed=replayed,
         conflict=conflict,
+        warned=tuple(text(name) for name in fields[3] or ()),
     )
 
 
@@ -207,10 +229,10 @@ def unpack_identities(packed: bytes) -> tuple[Identity, ...]:
 
 
 def pack_account(new: NewAccount, now: int) -> bytes:
-    """A new account as ``lua/lib/account.lua`` says: 14 fields of header, no buckets."""
+    """A new account as ``lua/lib/account.lua`` says: 15 fields of header, no buckets."""
     counters = [0, 0, 0, 0]
     head: list[object] = [1, Status.ACTIVE.value, new.plan, new.currency, new.credit_limit, *counters]
-    return pack([*head, now, new.parent or "", pack_identities(new.identities), 0, b""])
+    return pack([*head, now, new.parent or "", pack_identities(new.identities), 0, b"", b""])
 
 
 def read_account(address: Address, packed: bytes) -> AccountBook:
@@ -228,7 +250,7 @@ def read_account(address: Address, packed: bytes) -> AccountBook:
         identities=unpack_identities(fields[11]),
         given=fields[12],
     )
-    for at in range(14, len(fields), 11):
+    for at in range(15, len(fields), 11):
         name, offer, unit, initial, priority, expires, credited, debited, reserved, starts, lasts = fields[at : at + 11]
         purse = Purse(credited, debited, reserved)
         expires_at = None if expires < 0 else expires
@@ -238,6 +260,10 @@ def read_account(address: Address, packed: bytes) -> AccountBook:
                 None if lasts < 0 else lasts,
             )
         )  # fmt: skip
+    meters = unpack(fields[14]) if fields[14] else []
+    for at in range(0, len(meters), 8):
+        name, unit, *rest = meters[at : at + 8]
+        book.meters[text(name)] = MeterBook(text(name), Unit(text(unit)) if unit else None, *rest)
     retired = unpack(fields[13]) if fields[13] else []
     for at in range(0, len(retired), 3):
         book.retired[text(retired[at])] = Purse(retired[at + 1], retired[at + 2])

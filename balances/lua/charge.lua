@@ -2,7 +2,7 @@
 -- charge: one credit-control request, exactly once; the table of phases and states is in charges.py.
 --   replay? -> terms current? -> settle -> release -> reserve anew -> deadline -> entry -> remember the answer
 -- Everything is read, computed and checked before the first write.
--- uses: numbers price account outbox session holdings
+-- uses: numbers price account outbox session meters holdings
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 due  6 session  7 the account's open sessions
 --       8 the session's earlier answers
@@ -11,8 +11,8 @@
 --         total or -1, wanted, least, packed quote or "", denied or false
 --       2 reference of the ledger entry, or ""
 -- Output  "0", or "1" for a replay, "2" for a replay to other content; then the packed answer: verdict, spent,
---         available; for each grant: key, granted, cost, settled, final 0/1, refused or "", terms, ms until
---         a bucket that pays ends or -1
+--         available, names of meters that warn or false; for each grant: key, granted, cost, settled, final 0/1,
+--         refused or "", terms, ms until a bucket that pays ends or -1
 -- Errors  none of its own
 
 local r = cmsgpack.unpack(ARGV[1])
@@ -22,7 +22,7 @@ local SEQUENCE, USES = r[15], r[16]
 local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 9, 10, 11, 12, 13, 14, 15, 16 -- + 8 * use
 
 local function say(verdict, spent, left)
-    return '0' .. cmsgpack.pack({ verdict, spent, left })
+    return '0' .. cmsgpack.pack({ verdict, spent, left, false })
 end
 
 local a = read_account(KEYS[1])
@@ -62,6 +62,7 @@ end
 local function refusal(at, key)
     if not key then return unsettled(at) end
     if r[at + U_DENIED] then return r[at + U_DENIED] end
+    if not meters_known(a, quote_of(key).meters) then return 'too-many-keys' end
     return r[at + U_WANTED] > 0 and a[STATUS] ~= 'active' and a[STATUS]
 end
 
@@ -72,7 +73,7 @@ local function offer(at, key, settled)
     local refused = refusal(at, key)
     if refused or r[at + U_WANTED] == 0 then return grant_nothing(at, key, settled, refused) end
     local units, due, final, ends, terms = reserve(a, key, r[at + U_UNIT], r[at + U_WANTED], r[at + U_LEAST], NOW)
-    if not units then return grant_nothing(at, key, settled, 'insufficient-credit') end
+    if not units then return grant_nothing(at, key, settled, due) end
     grant(at, units, due, settled, final, ends, terms)
 end
 
@@ -102,6 +103,7 @@ local function settle_and_reserve()
             k = new_key(r[at + U_KEY], r[at + U_UNIT], r[at + U_QUOTE])
             s[#s + 1] = k
         end
+        if r[at + U_QUOTE] ~= '' then enter_meters(a, read_once(r[at + U_QUOTE]).meters, NOW) end
         keys[i] = k or false
     end
     local late = s[STATE] == 'lapsed' and reverse_late(keys)
@@ -191,11 +193,15 @@ local function event()
             names[name] = true
             count = count + 1
         end
+        if k then
+            k.at_once = true -- it is never stored
+            enter_meters(a, quote_of(k).meters, NOW)
+        end
         local refused = refusal(at, k)
         local units, due, final, ends, terms
         if not refused and r[at + U_WANTED] > 0 then
             units, due, final, ends, terms = reserve(a, k, r[at + U_UNIT], r[at + U_WANTED], r[at + U_WANTED], NOW)
-            if units then keys[#keys + 1] = k else refused = 'insufficient-credit' end
+            if units then keys[#keys + 1] = k else refused = due end
         end
         reason = reason or refused
         if units then grant(at, units, due, 0, final, ends, terms) else grant_nothing(at, k, 0, refused) end
@@ -266,16 +272,17 @@ if not fine then
 end
 
 if not s then return say(verdict, 0, available(a)) end -- never heard of: nothing to remember
-local answer = { verdict, s[SPENT], available(a) }
-for i = 1, #grants do answer[i + 3] = grants[i] end
+local answer = { verdict, s[SPENT], available(a), #warned > 0 and verdict ~= 'refused' and warned }
+for i = 1, #grants do answer[i + 4] = grants[i] end
 answer = cmsgpack.pack(answer)
 s[UPDATED_AT] = NOW
 if s[STATE] == 'open' and not was_open then s[OPENING] = OPERATION end
 local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, SEQUENCE, answer)
 local packed = cmsgpack.pack(s)
+local metered = seal_meters(a)
 
 -- From here on only writes, which cannot fail.
-if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, ARGV[2] }, KEYS[4], KEYS[3], KEYS[2]) then
+if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, ARGV[2] }, KEYS[4], KEYS[3], KEYS[2]) or metered then
     redis.call('SET', KEYS[1], cmsgpack.pack(a))
 end
 if first_end then redis.call('ZADD', KEYS[5], 'LT', digits(first_end), 'a:' .. ACCOUNT) end

@@ -1,7 +1,7 @@
 #!lua
 -- expire: looks at what is due in a shard: sessions nobody renewed lapse, expired buckets are written off.
 -- An entry in the sorted set may be early, because renewals do not move it; then it is put where it belongs.
--- uses: numbers price account outbox session holdings
+-- uses: numbers price account outbox session meters holdings
 --
 -- KEYS  1 due  2 outbox  3 house
 -- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live,
@@ -26,8 +26,8 @@ local function lapse(name, id, s)
         end
     end
     s[STATE], s[UPDATED_AT] = 'lapsed', NOW
-    local packed = cmsgpack.pack(s)
-    if book(a, old, { NOW, account, '', 'lapsed', door, id, '' }, KEYS[3], KEYS[2], ENTRIES .. account) then
+    local packed, metered = cmsgpack.pack(s), seal_meters(a)
+    if book(a, old, { NOW, account, '', 'lapsed', door, id, '' }, KEYS[3], KEYS[2], ENTRIES .. account) or metered then
         redis.call('SET', ACCOUNT .. account, cmsgpack.pack(a))
     end
     write_ended(SESSION .. id, ANSWERS .. id, packed, s[ANSWERED], WINDOW)

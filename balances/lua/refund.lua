@@ -1,6 +1,6 @@
 #!lua
 -- refund: gives back what a session that has ended debited, or a part of it, to the same buckets, once.
--- uses: numbers price account outbox session holdings
+-- uses: numbers price account outbox session meters holdings
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 the refund's own session  6 the target (may be the same)
 --       7 the own session's earlier answers

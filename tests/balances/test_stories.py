@@ -15,6 +15,8 @@ from balances.ledger import (
     Gift,
     Lapse,
     Ledger,
+    Lift,
+    Metering,
     Movement,
     NewAccount,
     Overage,
@@ -84,12 +86,31 @@ class Teller:
             price=Price(options.get("setup", 0), tuple(steps)), offers=offers, terms=words[0].encode(),
             share=options.get("share", 0), floor=options.get("floor", 0),
             overage=tuple(self.overage(each) for each in str(options.get("overage", "")).split(",") if each),
+            meters=tuple(self.metering(each) for each in str(options.get("meters", "")).split(",") if each),
         )  # fmt: skip
 
     def overage(self, text: str) -> Overage:
         offer, name = text.split(":")
         quote = self.quotes.get(name)
         return Overage(offer=offer, price=quote.price if quote else None, terms=quote.terms if quote else b"")
+
+    def metering(self, text: str) -> Metering:
+        name, ends_at, *rest = text.split(":")
+        options = {key: int(value) for key, _, value in (each.partition("~") for each in rest)}
+        unit = Unit.OCTETS if options.pop("octets", 0) else None
+        return Metering(meter=name, ends_at=int(ends_at), unit=unit, axis=bool(options.pop("axis", 0)), **options)
+
+    async def do_lift(self, words: list[str], expected: str) -> None:
+        account, operation, meter, ends_at = words
+        receipt = await self.ledger.lift(
+            Lift(address=self.addresses[account], operation=operation, meter=meter, ends_at=int(ends_at), now=self.now)
+        )
+        self.expect(receipt, pairs(expected.split()))
+
+    async def do_meter(self, words: list[str], expected: str) -> None:
+        account = await self.ledger.account(self.addresses[words[0]])
+        found = {meter.name: meter for meter in account.meters}
+        self.expect(found[words[1]], pairs(expected.split()))
 
     async def do_account(self, words: list[str], _: str) -> None:
         options = pairs(words[1:])
@@ -208,7 +229,10 @@ class Teller:
     def check(self, answer: Charged, expected: str) -> None:
         head, *grants = [part.split() for part in expected.split("|")]
         assert answer.verdict.value == head[0]
-        self.expect(answer, pairs(head[1:]))
+        options = pairs(head[1:])
+        if "warned" in options:
+            assert ",".join(answer.warned) == options.pop("warned")
+        self.expect(answer, options)
         if grants:
             assert [grant.key for grant in answer.grants] == [words[0] for words in grants]
             for grant, words in zip(answer.grants, grants, strict=True):

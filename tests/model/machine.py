@@ -24,6 +24,8 @@ from balances.ledger import (
     Lapse,
     Ledger,
     LedgerError,
+    Lift,
+    Metering,
     Movement,
     NewAccount,
     Overage,
@@ -71,6 +73,39 @@ QUOTES = (
     ),
 )
 
+METERED = (
+    Quote(
+        price=Price(0, (Step(30, 1, 1), Step(None, 1, 4))),
+        offers=("big",),
+        terms=b"rising",
+        meters=(Metering(meter="month", unit=Unit.OCTETS, ends_at=1200, warn=20, axis=True),),
+    ),
+    Quote(
+        price=Price(0, (Step(40, 10, 25), Step(None, 4, 5, 2, 1))),
+        offers=("small", "bonus"),
+        terms=b"falling",
+        meters=(
+            Metering(meter="day", ends_at=1100, cap=60, warn=48),
+            Metering(meter="month", unit=Unit.OCTETS, ends_at=1400, limit=90, axis=True),
+        ),
+    ),
+    Quote(
+        price=Price(4, (Step(None, 1, 3),)),
+        offers=("small",),
+        terms=b"capped",
+        share=50,
+        meters=(Metering(meter="day", ends_at=1300, cap=100, limit=20),),
+    ),
+    Quote(
+        price=Price(0, (Step(None, 3, 7),)),
+        offers=("small",),
+        terms=b"free then",
+        overage=(Overage(offer="small", price=Price(0, (Step(None, 1, 1),)), terms=b"beyond"),),
+        meters=(Metering(meter="month", unit=Unit.OCTETS, ends_at=1300, cap=200, axis=True),),
+    ),
+)
+"""Periods end one after the other, so that meters move on while sessions hold units."""
+
 amounts = st.one_of(st.integers(0, 40), st.integers(0, 400))
 uses = st.builds(
     Use,
@@ -80,7 +115,7 @@ uses = st.builds(
     total=st.one_of(st.none(), st.none(), amounts),
     wanted=st.one_of(amounts, st.just(0), st.sampled_from([LIMIT - 1, LIMIT])),
     least=st.sampled_from([1, 1, 5, 400]),
-    quote=st.one_of(st.none(), st.sampled_from(QUOTES[:4]), st.sampled_from(QUOTES)),
+    quote=st.one_of(st.none(), st.sampled_from(QUOTES[:4]), st.sampled_from(QUOTES), st.sampled_from(METERED)),
     denied=st.sampled_from([None, None, None, None, "barred"]),
 )
 
@@ -194,6 +229,24 @@ class Machine(RuleBasedStateMachine):
         )
         self.same(lambda ledger: ledger.give(gift))
 
+    @rule(
+        account=st.sampled_from(ACCOUNTS[:2]),
+        meter=st.sampled_from(["day", "month"]),
+        life=st.integers(1, 300),
+        fresh=st.sampled_from([True, True, False]),
+    )
+    def lift(self, account: str, meter: str, life: int, fresh: bool) -> None:
+        lift = Lift(
+            address=self.address(account),
+            operation=self.operation(fresh),
+            meter=meter,
+            unit=Unit.OCTETS if meter == "month" else None,
+            ends_at=self.now + life,
+            reference="asked",
+            now=self.now,
+        )
+        self.same(lambda ledger: ledger.lift(lift))
+
     def send(self, phase: Phase, session: str, uses: Sequence[Use], life: int = 50, **rest: Any) -> None:
         account = rest.pop("account", "ann")
         current = rest.pop("current", True)
@@ -236,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         session=st.sampled_from(SESSIONS[:2]),
         life=st.integers(1, 60),
         wanted=st.integers(1, 60),
-        quote=st.sampled_from(QUOTES),
+        quote=st.sampled_from(QUOTES + METERED),
         lapse=st.sampled_from(Lapse),
     )
     def begin(self, session: str, life: int, wanted: int, quote: Quote, lapse: Lapse) -> None:
@@ -248,7 +301,7 @@ class Machine(RuleBasedStateMachine):
         phase=st.sampled_from([Phase.UPDATE, Phase.UPDATE, Phase.UPDATE, Phase.CLOSE, Phase.CLOSE, Phase.LAPSE]),
         used=st.one_of(st.integers(0, 60), st.integers(0, 300)),
         wanted=st.integers(0, 60),
-        quote=st.one_of(st.none(), st.sampled_from(QUOTES)),
+        quote=st.one_of(st.none(), st.sampled_from(QUOTES + METERED)),
         lapse=st.sampled_from(Lapse),
     )
     def report(self, session: str, phase: Phase, used: int, wanted: int, quote: Quote | None, lapse: Lapse) -> None:

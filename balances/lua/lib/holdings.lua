@@ -15,6 +15,19 @@ local function quote_of(k)
     return read_once(k[QUOTE])
 end
 
+local function units_held(k)
+    local units = k[MONEY_UNITS]
+    for i = 2, #k[PARTS], 2 do units = units + k[PARTS][i] end
+    return units
+end
+
+-- Money reserved, bonus money included.
+local function money_held(k)
+    local money = k[COST]
+    for i = 4, k[BEYOND] and #k[BEYOND] or 0, 2 do money = money + k[BEYOND][i] end
+    return money
+end
+
 -- The price that holds for the units that money pays for, and where it has come to; false: nothing more may be bought.
 local function price_now(k)
     local q, more = quote_of(k), k[BEYOND]
@@ -24,14 +37,36 @@ local function price_now(k)
     return packed and read_once(packed) or q, more[2]
 end
 
+local function in_overage(k)
+    return k[BEYOND] and k[BEYOND][1] ~= ''
+end
+
 -- What money owes for the next units of the key; counts them. What was used in spite of a stop has its price too.
-local function price_of(k, units)
+local function price_of(a, k, units)
     if units == 0 then return 0 end
     local price, base = price_now(k)
     local q = price or quote_of(k)
-    if base + units >= LIMIT then error(RANGE) end
+    local place = base
+    if q.meters and not in_overage(k) then place = axis_of(a, q.meters) or base end
+    if max(base, place) + units >= LIMIT then error(RANGE) end
     if k[BEYOND] and k[BEYOND][1] ~= '' then k[BEYOND][2] = base + units else k[PAID_UNITS] = base + units end
-    return cost(q, base + units) - cost(q, base)
+    return cost(q, place + units) - cost(q, place)
+end
+
+-- Where what money pays for would be on the price's axis, behind so many units that allowances pay for: its two ends,
+-- see books.py.
+local function places(a, k, allowed)
+    local _, base = price_now(k)
+    local meters = quote_of(k).meters
+    if meters and not in_overage(k) then
+        local used, held = axis_of(a, meters)
+        if used then
+            local first = used + units_held(k) + allowed
+            return first, k.at_once and first or used + held + allowed
+        end
+    end
+    base = base + k[MONEY_UNITS]
+    return base, base
 end
 
 -- Debits up to this much of what a list of bucket, amount, ... holds. Returns the list as it is then, and what is left.
@@ -61,12 +96,18 @@ local function settle_held(a, s, k, used, total)
     local units = total < 0 and used or max(0, total - k[USED])
     k[USED] = k[USED] + units
     if k[USED] >= LIMIT then error(RANGE) end
-    local left
+    local meters, left = quote_of(k).meters, nil
+    local units_before, money_before = meters and units_held(k), meters and money_held(k)
     k[PARTS], left = consume(a, k[PARTS], 1, units, s[PAID])
     local taken = min(left, k[MONEY_UNITS])
     k[MONEY_UNITS] = k[MONEY_UNITS] - taken
-    local due = price_of(k, taken)
+    count_meters(a, meters, k[K_UNIT], units - left, 0)
+    local due = price_of(a, k, taken)
+    count_meters(a, meters, k[K_UNIT], taken, due)
     if k[BEYOND] then k[BEYOND], due = consume(a, k[BEYOND], 3, due, s[BONUS_PAID]) end
+    if meters then
+        hold_meters(a, meters, k[K_UNIT], units_held(k) - units_before, money_held(k) - money_before)
+    end
     return due, left - taken
 end
 
@@ -99,10 +140,12 @@ end
 -- Second part: consumed is consumed, so free allowances and then money pay for what was not held.
 local function settle_excess(a, s, k, left, now)
     if left == 0 then return 0 end
-    local offers = quote_of(k).offers
+    local offers, meters, excess = quote_of(k).offers, quote_of(k).meters, left
     if offers then left = left - spend(a, s[PAID], k[K_UNIT], offers, left, now) end
+    count_meters(a, meters, k[K_UNIT], excess - left, 0)
     if k[BEYOND] or quote_of(k).overage then choose_overage(a, k, now) end
-    local due = price_of(k, left)
+    local due = price_of(a, k, left)
+    count_meters(a, meters, k[K_UNIT], left, due)
     if offers and k[K_UNIT] ~= 'money' then due = due - spend(a, s[BONUS_PAID], 'money', offers, due, now) end
     return due
 end
@@ -130,6 +173,7 @@ local function release(a, k)
     shift(a, k[PARTS], 1, 0, 0, -1)
     if k[BEYOND] then shift(a, k[BEYOND], 3, 0, 0, -1) end
     a[RESERVED] = a[RESERVED] - k[COST]
+    if a[METERS] ~= '' or opened[a] then hold_meters(a, quote_of(k).meters, k[K_UNIT], -units_held(k), -money_held(k)) end
     forget(k)
 end
 
@@ -148,12 +192,16 @@ local function means(a, k, unit, now)
     return units, bonus, bonus + max(0, available(a))
 end
 
--- How many of so many units can be had, with so many in allowances and so much money.
-local function had_of(k, units, allowed, money)
+-- How many of so many units can be had, with so many in allowances and so much money, but not more than most.
+local function had_of(a, k, units, allowed, money, most)
+    units = min(units, most)
     if units <= allowed then return units end
-    local price, base = price_now(k)
+    local price = price_now(k)
     if not price then return allowed end
-    return allowed + reach(price, base + k[MONEY_UNITS], units - allowed, money)
+    local first, last = places(a, k, allowed)
+    local bought = reach(price, first, units - allowed, money)
+    if first ~= last then bought = min(bought, reach(price, last, units - allowed, money)) end
+    return allowed + bought
 end
 
 -- Reserves this much in buckets, in their order. Returns when the first of them ends.
@@ -173,32 +221,40 @@ local function reserve_in(a, parts, unit, offers, amount, now)
 end
 
 -- Reserves up to wanted units, allowances first. Returns units granted, their cost, whether they are the last, the
--- milliseconds until the first bucket that pays ends or -1, and the terms; or nothing if fewer than least are to be had.
+-- milliseconds until the first bucket that pays ends or -1, and the terms; or nothing, and why, if fewer than least are to
+-- be had.
 local function reserve(a, k, unit, wanted, least, now)
     local q = quote_of(k)
     least = max(1, min(least, wanted))
     if k[BEYOND] or q.overage then choose_overage(a, k, now) end
-    local allowed, bonus, money = means(a, k, unit, now)
+    local allowed, bonus, unlimited = means(a, k, unit, now)
+    local money, most = unlimited, LIMIT * 2
+    if q.meters then
+        most, money = meters_room(a, q.meters, k[K_UNIT])
+        money = min(unlimited, money)
+    end
     if q.share and q.share > 0 then -- of what is left, exactly rounded down
-        local left = had_of(k, min(wanted, div(LIMIT, 101)) * 100, allowed, money)
+        local left = had_of(a, k, min(wanted, div(LIMIT, 101)) * 100, allowed, money, most)
         local rest = fmod(left, 100)
         wanted = min(wanted, max(least, q.floor, (left - rest) / 100 * q.share + div(rest * q.share, 100)))
     end
     if allowed >= least and allowed < wanted and k[BEYOND] and k[BEYOND][1] ~= '' then
         wanted = allowed -- a grant of its own, since what follows is on other terms
     end
-    local granted = had_of(k, wanted, allowed, money)
+    local granted = had_of(a, k, wanted, allowed, money, most)
     if granted < least then
         k[SHORT] = true
-        return
+        local capped = q.meters and had_of(a, k, least, allowed, unlimited, LIMIT * 2) >= least
+        return nil, capped and 'spending-limit' or 'insufficient-credit'
     end
-    local paid = min(allowed, wanted)
+    local paid = min(allowed, granted)
     local bought = granted - paid
     local due, terms = 0, q[1]
     if bought > 0 then
-        local price, base = price_now(k)
-        base, terms = base + k[MONEY_UNITS], price[1]
-        due = cost(price, base + bought) - cost(price, base)
+        local price = price_now(k)
+        local first, last = places(a, k, paid)
+        due, terms = cost(price, first + bought) - cost(price, first), price[1]
+        if first ~= last then due = max(due, cost(price, last + bought) - cost(price, last)) end
     end
     bonus = min(due, bonus)
     local ends = paid > 0 and reserve_in(a, k[PARTS], unit, q.offers, paid, now) or LIMIT
@@ -209,14 +265,18 @@ local function reserve(a, k, unit, wanted, least, now)
     a[RESERVED] = a[RESERVED] + due - bonus
     k[MONEY_UNITS] = k[MONEY_UNITS] + bought
     k[COST] = k[COST] + due - bonus
-    k[SHORT] = granted < wanted or had_of(k, least, allowed - paid, money - due) < least
+    hold_meters(a, q.meters, k[K_UNIT], granted, due)
+    k[SHORT] = granted < wanted or had_of(a, k, least, allowed - paid, money - due, most - granted) < least
     return granted, due - bonus, k[SHORT], ends < LIMIT and ends - now or -1, terms
 end
 
-local function units_held(k)
-    local units = k[MONEY_UNITS]
-    for i = 2, #k[PARTS], 2 do units = units + k[PARTS][i] end
-    return units
+-- What a key holds is used (1), or, taken back, held again (-1): so its meters say.
+local function move_held(a, k, sign)
+    local meters = quote_of(k).meters
+    if not meters then return end
+    local units, money = sign * units_held(k), sign * money_held(k)
+    hold_meters(a, meters, k[K_UNIT], -units, -money)
+    count_meters(a, meters, k[K_UNIT], units, money)
 end
 
 -- Debits all a key holds. The key keeps what was held, to be undone or forgotten.
@@ -227,6 +287,7 @@ local function debit_held(a, s, k)
     a[DEBITED] = a[DEBITED] + k[COST]
     k[K_SPENT] = k[K_SPENT] + k[COST]
     s[SPENT] = s[SPENT] + k[COST]
+    move_held(a, k, 1)
 end
 
 -- Takes a provisional debit back, as credit, and holds again what was held: the real usage can be settled now.
@@ -237,5 +298,6 @@ local function reverse(a, s, k)
     a[RESERVED] = a[RESERVED] + k[COST]
     k[K_SPENT] = k[K_SPENT] - k[COST]
     s[SPENT] = s[SPENT] - k[COST]
+    move_held(a, k, -1)
     k[PROVISIONAL] = false
 end

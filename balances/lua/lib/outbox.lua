@@ -15,6 +15,12 @@ local function add_line(entry, house, bucket, asset, before, credited, debited, 
     if overrun ~= 0 then redis.call('HINCRBY', house, asset .. ':overrun', digits(overrun)) end
 end
 
+local function write_entry(entry, outbox, list)
+    local id = redis.call('XADD', outbox, '*', 'e', cmsgpack.pack(entry))
+    if redis.call('RPUSH', list, id) > KEPT * 2 then redis.call('LTRIM', list, -KEPT, -1) end
+    return id
+end
+
 -- Writes the entry {at, account, operation, cause, door, session, reference} with its lines; returns its id, or false
 -- if no counter changed.
 local function book(a, old, entry, house, outbox, list)
@@ -31,8 +37,5 @@ local function book(a, old, entry, house, outbox, list)
             add_line(entry, house, a[b], asset, 0, credited, debited, reserved, 0)
         end
     end
-    if #entry == head then return false end
-    local id = redis.call('XADD', outbox, '*', 'e', cmsgpack.pack(entry))
-    if redis.call('RPUSH', list, id) > KEPT * 2 then redis.call('LTRIM', list, -KEPT, -1) end
-    return id
+    return #entry > head and write_entry(entry, outbox, list)
 end

@@ -1,6 +1,7 @@
 -- Prices, as in price.py: cost(quote, units) and reach(quote, units, wanted, budget).
 -- A quote comes packed and flat: terms, setup, n, n offers, m, m steps of (upto or -1, block, amount, per, bias); where it
--- says more: share, floor, then offer, packed quote (false: stop) for each overage.
+-- says more: share, floor, meterings (flat, see meters.lua) or false, then offer, packed quote (false: stop) for each
+-- overage.
 
 local function read_quote(packed)
     local q = cmsgpack.unpack(packed)
@@ -14,8 +15,8 @@ local function read_quote(packed)
     q.first = 5 + n
     q.last = 4 + n + q[4 + n] * 5
     if #q > q.last then
-        q.share, q.floor, q.overage = q[q.last + 1], q[q.last + 2], #q > q.last + 2 and {}
-        for i = q.last + 3, #q, 2 do q.overage[q[i]] = q[i + 1] end
+        q.share, q.floor, q.meters, q.overage = q[q.last + 1], q[q.last + 2], q[q.last + 3], #q > q.last + 3 and {}
+        for i = q.last + 4, #q, 2 do q.overage[q[i]] = q[i + 1] end
     end
     return q
 end
