@@ -87,7 +87,8 @@ def unpack_quote(packed: bytes) -> Quote:
     end = 3 + fields[2]
     last = end + 1 + fields[end] * 5
     steps = [fields[at : at + 5] for at in range(end + 1, last, 5)]
-    share, floor, meters, *overage = fields[last:] or (0, 0, False)
+    share, floor, meters, *overage = fields[last:] or [0, 0, False]
+    metered: list[Any] = meters or []
     return Quote(
         terms=fields[0],
         offers=tuple(text(offer) for offer in fields[3:end]),
@@ -97,7 +98,7 @@ def unpack_quote(packed: bytes) -> Quote:
         overage=tuple(
             _unpack_overage(text(offer), own) for offer, own in zip(overage[::2], overage[1::2], strict=True)
         ),
-        meters=tuple(_read_metering(*meters[at : at + 7]) for at in range(0, len(meters or ()), 7)),
+        meters=tuple(_read_metering(*metered[at : at + 7]) for at in range(0, len(metered), 7)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from balances.ledger import CROWDED, UNQUOTED, Charged, Grant, Status, Verdict
+from balances.ledger import CAPPED, CROWDED, UNQUOTED, Charged, Grant, Status, Verdict
 from charging.catalogue import terms
 from charging.catalogue.terms import Terms
 from charging.event import (
@@ -42,6 +42,7 @@ SENTENCES = {
 
 REASONS = {
     "insufficient-credit": Reason.NO_CREDIT,
+    CAPPED: Reason.LIMIT_REACHED,
     "barred": Reason.BARRED,
     Status.SUSPENDED.value: Reason.BARRED,
     Status.CLOSED.value: Reason.BARRED,
@@ -53,6 +54,7 @@ REASONS = {
 
 REFUSALS = {
     Reason.NO_CREDIT: Result.NO_CREDIT,
+    Reason.LIMIT_REACHED: Result.LIMIT_REACHED,
     Reason.BARRED: Result.BARRED,
     Reason.UNRATEABLE: Result.UNRATEABLE,
 }
@@ -76,6 +78,7 @@ def outcome(
         available=charged.available,
         replayed=charged.replayed,
         conflict=charged.conflict,
+        warned=charged.warned,
     )
 
 
@@ -96,7 +99,8 @@ def _sentence(charged: Charged, quoted: tuple[Quoted, ...]) -> str:
         return SENTENCES[charged.verdict]
     denied = next((each.why for each in quoted if each.why), "")
     if not denied and any(grant.refused for grant in charged.grants):
-        return "not enough credit"
+        capped = any(grant.refused == CAPPED for grant in charged.grants)
+        return "a spending limit is reached" if capped else "not enough credit"
     return denied
 
 
@@ -160,7 +164,7 @@ def _final(said: Terms, grant: Grant, reason: Reason) -> FinalUnits | None:
     """The last grant says what comes after it; no grant at all says it too, but for the plain end."""
     if grant.granted:
         return said.final() if grant.final else None
-    redirected = reason is Reason.NO_CREDIT and said.action is not FinalAction.TERMINATE
+    redirected = reason in (Reason.NO_CREDIT, Reason.LIMIT_REACHED) and said.action is not FinalAction.TERMINATE
     return said.final() if redirected else None
 
 

@@ -227,7 +227,7 @@ class Engine:
             other = await self._elsewhere(known, event, charged)
             if other is None:
                 self._remember(known, event, charged, kind)
-                self._tell(event, quoted, charged)
+                self._tell(known, event, quoted, charged)
                 return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
             known = other
         charged = Charged(verdict=Verdict.STALE)
@@ -303,8 +303,12 @@ class Engine:
         if note is None or note.kind is not kind or note.address != known.address:
             self._sessions.put(event.session, Note(address=known.address, kind=kind))
 
-    def _tell(self, event: ChargingEvent, quoted: tuple[Quoted, ...], charged: Charged) -> None:
-        if charged.replayed or charged.verdict is not Verdict.DONE:
+    def _tell(self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], charged: Charged) -> None:
+        if charged.replayed:
+            return
+        for meter in charged.warned:
+            self.observer.warning_reached(known.address.account, meter)
+        if charged.verdict is not Verdict.DONE:
             return
         for each, grant in zip(quoted, charged.grants[: len(quoted)], strict=True):
             unsettled = grant.refused == CROWDED or (each.quote is None and grant.refused and not grant.terms)

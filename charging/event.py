@@ -168,6 +168,8 @@ class Result(StrEnum):
     """Nothing could be granted and the service does not keep an empty session."""
     BARRED = "barred"
     """The account is suspended or closed, or its plan does not include the service."""
+    LIMIT_REACHED = "spending-limit"
+    """A limit of the subscriber's own leaves nothing, though there is credit: consent would lift it, no top-up."""
     UNKNOWN_SUBSCRIBER = "unknown-subscriber"
     UNRATEABLE = "unrateable"
     """The catalogue has no price for this service, destination or unit."""
@@ -188,6 +190,7 @@ class Reason(StrEnum):
 
     NONE = ""
     NO_CREDIT = "insufficient-credit"
+    LIMIT_REACHED = "spending-limit"
     BARRED = "barred"
     UNRATEABLE = "unrateable"
 
@@ -288,3 +291,5 @@ class Outcome(Record, frozen=True, kw_only=True):
     """CHECK_BALANCE: is the amount available?"""
     replayed: bool = False
     conflict: bool = False
+    warned: tuple[str, ...] = ()
+    """Meters whose warning was reached by this request."""

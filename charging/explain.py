@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from balances.ledger import Account, Overage, Quote, Record, Unit
+from balances.money import LIMIT
 from balances.price import cost, reach
 from charging.catalogue import terms
 from charging.catalogue.plan import Match
@@ -85,6 +86,7 @@ class _Purse:
 
     def __init__(self, account: Account | None, now: int) -> None:
         self.money = max(0, account.available) if account else 0
+        self.meters = {meter.name: meter for meter in account.meters if meter.ends_at > now} if account else {}
         self.buckets = [] if account is None else [bucket for bucket in account.buckets if bucket.runs(now)]
         self.left = {bucket.id: max(0, bucket.counters.remaining) for bucket in self.buckets}
 
@@ -102,6 +104,22 @@ class _Purse:
                     )
                 )  # fmt: skip
         return tuple(payments)
+
+    def place(self, quote: Quote) -> int:
+        """Where the price begins: with what was used in the period, if it runs along a meter."""
+        axis = next((each.meter for each in quote.meters if each.axis), "")
+        return self.meters[axis].used if axis in self.meters else 0
+
+    def room(self, quote: Quote, unit: Unit) -> tuple[int, int]:
+        """Units and money that the limits of the quote's meters leave."""
+        units, money = [LIMIT], [LIMIT]
+        for each in quote.meters:
+            meter = self.meters.get(each.meter)
+            if meter is None or not meter.lifted:
+                used = (meter.used + meter.reserved, meter.spent + meter.reserved_money) if meter else (0, 0)
+                units += [max(0, each.limit - used[0])] if each.limit is not None and each.unit is unit else []
+                money += [max(0, each.cap - used[1])] if each.cap is not None else []
+        return min(units), min(money)
 
     def bonus(self, quote: Quote) -> int:
         """Bonus money that may pay."""
@@ -125,9 +143,9 @@ class _Purse:
                 yield bucket.id, "others pay for all of it" if self.left[bucket.id] else "it is used up"
 
 
-def price(quoted: Quoted, units: int) -> int:
-    """Micro-units for ``units`` if money alone paid; raises OverflowError."""
-    return cost(quoted.quote.price, units) if quoted.quote else 0
+def price(quote: Quote, units: int, place: int = 0) -> int:
+    """Micro-units for ``units`` from a place on the price's axis on, if money alone paid; raises OverflowError."""
+    return cost(quote.price, place + units) - cost(quote.price, place)
 
 
 def items(event: ChargingEvent, quoted: tuple[Quoted, ...], account: Account | None) -> tuple[PricedItem, ...]:
@@ -156,26 +174,33 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     )
     if quoted.quote is None or quoted.denied is Reason.UNRATEABLE:
         return about
-    full = price(quoted, units)
+    place = purse.place(quoted.quote)
+    full = price(quoted.quote, units, place)
     if quoted.denied:
         return replace(about, price=full, tax=_tax(quoted, full), available=purse.money)
     quote, unit = quoted.quote, quoted.unit
-    allowed = purse.pay(quote, unit, units)
-    left = units - sum(one.units for one in allowed)
+    most, spendable = purse.room(quote, unit)
+    allowed = purse.pay(quote, unit, min(units, most))
+    paid = sum(one.units for one in allowed)
+    left = min(units, most) - paid
     beyond = purse.overage(quote, unit) if left else None
     holds = beyond.price if beyond else quote.price
+    place = place + paid if not beyond and _along(quote) else 0
     bonus = purse.bonus(quote) if unit is not Unit.MONEY else 0
-    bought = reach(holds, 0, left, bonus + purse.money) if holds else 0
-    due = cost(holds, bought) if holds else 0
+    funds = bonus + purse.money
+    bought = reach(holds, place, left, min(funds, spendable)) if holds else 0
+    due = cost(holds, place + bought) - cost(holds, place) if holds else 0
+    limited = not most or bool(not paid and holds and reach(holds, place, 1, funds))
     gifts = purse.pay(quote, Unit.MONEY, min(due, bonus)) if bonus else ()
     due -= sum(one.units for one in gifts)
     purse.money -= due
-    granted = units - left + bought
+    granted = paid + bought
+    refused = Reason.LIMIT_REACHED if limited else Reason.NO_CREDIT
     said = terms.decode(beyond.terms) if beyond else None
     payments = (*allowed, *gifts)
     return replace(
         about,
-        reason=Reason.NO_CREDIT if units and not granted else Reason.NONE,
+        reason=refused if units and not granted else Reason.NONE,
         price=full,
         tax=_tax(quoted, full),
         payments=payments,
@@ -186,6 +211,10 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
         cost=due,
         available=purse.money,
     )
+
+
+def _along(quote: Quote) -> bool:
+    return any(each.axis for each in quote.meters)
 
 
 def _facts(quoted: Quoted) -> tuple[str, ...]:

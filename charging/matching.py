@@ -122,7 +122,11 @@ class Matcher:
 
 
 def _alike(one: Held, other: Held) -> bool:
-    return one.match.rate.quote == other.match.rate.quote and one.offers == other.offers
+    return _conditions(one) == _conditions(other)
+
+
+def _conditions(held: Held) -> tuple[object, ...]:
+    return held.match.rate.quote, held.match.rate.along, held.match.rule.meters, held.offers
 
 
 _NONE: frozenset[str] = frozenset()

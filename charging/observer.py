@@ -29,6 +29,10 @@ class Observer(Protocol):
         """The terms in mind were older than the vault's and were read again."""
         ...
 
+    def warning_reached(self, account: str, meter: str) -> None:
+        """An account has spent, in this period, the share of a meter's cap from which on its owner is warned."""
+        ...
+
 
 class Silent:
     """Observes nothing."""
@@ -46,4 +50,7 @@ class Silent:
         pass
 
     def terms_reread(self, reason: str) -> None:
+        pass
+
+    def warning_reached(self, account: str, meter: str) -> None:
         pass

@@ -71,10 +71,10 @@ class Quoter:
         if held is None:
             return self._unrateable(item, service)
         rate = held.match.rate
-        quote = rate.quote if held.offers == rate.quote.offers else replace(rate.quote, offers=held.offers)
         quoted = Quoted(
-            item=item, unit=rate.service.unit, service=rate.service, held=held, quote=quote, usage=self.matcher.usage
-        )
+            item=item, unit=rate.service.unit, service=rate.service, held=held, quote=self._conditions(held),
+            usage=self.matcher.usage,
+        )  # fmt: skip
         quoted = self._timed(self._since(quoted))
         if item.wanted and item.unit not in (None, quoted.unit):
             return _denied(quoted, Reason.UNRATEABLE, f"{rate.name} is not priced per {item.unit}")
@@ -82,13 +82,26 @@ class Quoter:
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
         return quoted
 
+    def _conditions(self, held: Held) -> Quote:
+        """The rate's quote, with the offers that pay for this use and the meters that count it."""
+        quote = held.match.rate.quote
+        if held.offers != quote.offers:
+            quote = replace(quote, offers=held.offers)
+        if held.match.rule.meters:
+            meters = held.plan.meterings(held.match, self.event.at, self.subscriber.currency)
+            quote = replace(quote, meters=meters)
+        return quote
+
     def _timed(self, quoted: Quoted) -> Quoted:
-        """Where the rate changes before a grant would end: the grant ends at the change, by its validity too."""
+        """Where the rate changes, or a meter's period ends, before a grant would: it ends then, by its validity too."""
         service, held, item = quoted.service, quoted.held, quoted.item
         if service is None or held is None or quoted.quote is None or self.event.phase is Phase.EVENT:
             return quoted
         longest = max(service.validity, service.most if service.unit is Unit.SECONDS else 0)
-        change = self.matcher.changes_at(held, item.rating_group, item.service_id, self.event.at + longest * 1000)
+        horizon = self.event.at + longest * 1000
+        change = self.matcher.changes_at(held, item.rating_group, item.service_id, horizon)
+        ends = [each.ends_at for each in quoted.quote.meters if each.ends_at < horizon]
+        change = min(ends, default=None) if change is None else min([change, *ends])
         if change is None:
             return quoted
         if self.event.splits and service.unit is not Unit.SECONDS:
@@ -110,6 +123,8 @@ class Quoter:
         item, now = quoted.item, self.event.at
         later = self.matcher.at_time(item.rating_group, item.service_id, change)
         if quoted.quote is None or later is None or later.offers != held.offers or later.match.rate.quote.overage:
+            return None
+        if quoted.quote.meters or later.match.rule.meters:  # what is held counts in the period in which it ends
             return None
         if quoted.quote.overage or not falls(quoted.quote.price, later.match.rate.quote.price):
             return None

@@ -57,6 +57,9 @@ class Metrics:
         self.result_codes = counter(
             "ocs_result_codes_total", "Answers by Result-Code or SIP status, per service too.", "door", "code"
         )
+        self.spending_warnings = counter(
+            "ocs_spending_warnings_total", "Accounts that reached the warning of a meter in its period.", "meter"
+        )
         self.store_duration = histogram(
             "ocs_store_duration_seconds", "One script's round trip to the store.", STORE_DURATIONS, "script"
         )

@@ -203,5 +203,9 @@ class ChargingObserver:
         self._metrics.protocol_errors.labels(door, "unquoted-usage").inc()
         log.warning("session %s used %s, on which nothing was agreed", session, key)
 
+    def warning_reached(self, account: str, meter: str) -> None:
+        self._metrics.spending_warnings.labels(meter).inc()
+        log.info("account %s has reached the warning of meter %s", account, meter)
+
     def terms_reread(self, reason: str) -> None:
         """Costs a round trip and is otherwise as it should be."""

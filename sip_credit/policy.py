@@ -43,6 +43,7 @@ ALLOW = ("INVITE", "ACK", "CANCEL", "OPTIONS", *REPORT_METHODS)
 
 _STATUS = {
     Result.NO_CREDIT: (402, "insufficient-credit"),
+    Result.LIMIT_REACHED: (403, "spending-limit"),
     Result.BARRED: (403, "barred"),
     Result.UNKNOWN_SUBSCRIBER: (403, "unknown-subscriber"),
     Result.UNRATEABLE: (404, "unrateable"),
@@ -52,6 +53,7 @@ _STATUS = {
 _RESULT_OF_ITEM = {
     Reason.NONE: Result.NO_CREDIT,
     Reason.NO_CREDIT: Result.NO_CREDIT,
+    Reason.LIMIT_REACHED: Result.LIMIT_REACHED,
     Reason.BARRED: Result.BARRED,
     Reason.UNRATEABLE: Result.UNRATEABLE,
 }

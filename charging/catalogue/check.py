@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from charging.catalogue import carriers, counters, decks, geography, offers, plans, rates, services
+from charging.catalogue import carriers, counters, decks, geography, meters, offers, plans, rates, services
 from charging.catalogue.decks import Deck
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Catalogue, Counter, Offer
@@ -26,6 +26,9 @@ def build(findings: Findings, tables: Mapping[str, str], version: str) -> Catalo
     all_decks = _decks(findings, by_kind, pays, tables)
     paid = {**{name: found[0] for name, (_, found) in all_decks.items() if found}, **made}
     bundles = findings.each("offers", lambda name, entry: offers.offer(findings, name, entry, paid))
+    counted = findings.each("meters", lambda name, entry: meters.meter(findings, name, entry, by_kind))
+    meters.check_count(findings)
+    meters.check_along(findings, made, counted)
     materials = Materials(
         rates=made,
         decks=all_decks,
@@ -33,6 +36,7 @@ def build(findings: Findings, tables: Mapping[str, str], version: str) -> Catalo
         holidays=findings.each("holidays", lambda name, entry: geography.holidays(findings, name, entry)),
         conversions=findings.each("conversions", lambda name, entry: geography.conversions(findings, name, entry)),
         offers=bundles,
+        meters=counted,
         priced={},
     )
     sold = findings.each("plans", lambda name, entry: plans.plan(findings, name, entry, materials))
@@ -48,6 +52,7 @@ def build(findings: Findings, tables: Mapping[str, str], version: str) -> Catalo
     return Catalogue(
         version=version, plans=sold, offers=bundles, services=by_kind, places=places, counters=policy_counters,
         carriers=terminating, routings=routings,
+        meters=counted,
     )  # fmt: skip
 
 

@@ -1,11 +1,14 @@
 """What lines of plans and offers have in common: the conditions they set on a use, and their time zone."""
 
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.places import apn_name
 from charging.catalogue.schema import SelectorText
 from charging.catalogue.selectors import Selectors, Word
+
+W = TypeVar("W", bound=Word)
 
 RATS = {
     "utran": "1", "geran": "2", "wlan": "3", "gan": "4", "hspa": "5", "eutran": "6", "nb-iot": "8", "lte-m": "9",
@@ -29,28 +32,29 @@ SECTION = {
 def selectors(findings: Findings, entry: Entry, path: tuple[str | int, ...], text: SelectorText) -> Selectors:
     """What a use must be like, with every name checked."""
     one = [
-        (field, frozenset(_word(key, value) for value in _listed(getattr(text, key))))
+        (field, frozenset(_word(key, value) for value in listed(getattr(text, key))))
         for key, field in ONE.items()
         if getattr(text, key) != ()
     ]
     some = [
-        (key, frozenset(map(str, _listed(getattr(text, key))))) for key in ("call", "when") if getattr(text, key) != ()
+        (key, frozenset(map(str, listed(getattr(text, key))))) for key in ("call", "when") if getattr(text, key) != ()
     ]
     where = entry.source(*path)
     for key, section in SECTION.items():
-        for name in _listed(getattr(text, key)):
+        for name in listed(getattr(text, key)):
             if name not in findings.entries[section]:
                 findings.unknown(where, section, str(name))
-    for figure in (*_listed(text.rating_group), *_listed(text.service_id)):
+    for figure in (*listed(text.rating_group), *listed(text.service_id)):
         if not 0 <= int(figure) < 2**32:
             findings.problem(where, f"{figure} is no rating group or service identifier", "0 to 4294967295")
     ours = any(network.written.own for network in findings.entries["networks"].values())
-    if not ours and {"on-net", "off-net"} & set(_listed(text.call)):
+    if not ours and {"on-net", "off-net"} & set(listed(text.call)):
         findings.problem(where, "on-net: no network is ours", "write own = true in one of [networks]")
     return Selectors(one=tuple(one), some=tuple(some))
 
 
-def _listed(value: Word | tuple[Word, ...]) -> tuple[Word, ...]:
+def listed(value: W | tuple[W, ...]) -> tuple[W, ...]:
+    """A key that takes one value or a list of them, as a list."""
     return value if isinstance(value, tuple) else (value,)
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from balances.ledger import Record, Unit
 from charging.catalogue import times
 from charging.catalogue.carriers import Carrier, Routing
+from charging.catalogue.periods import Meter
 from charging.catalogue.places import Places, apn_name
 from charging.catalogue.plan import Plan, Rate, ServiceTerms
 from charging.catalogue.prefixes import Prefixes
@@ -118,6 +119,7 @@ class Catalogue:
         counters: Mapping[str, Counter],
         carriers: Mapping[str, Carrier],
         routings: Mapping[str, Routing],
+        meters: Mapping[str, Meter],
     ) -> None:
         self.version = version
         self.plans = plans
@@ -127,6 +129,7 @@ class Catalogue:
         self.counters = counters
         self.carriers = carriers
         self.routings = routings
+        self.meters = meters
         self.filtered = frozenset(name for name, offer in offers.items() if offer.filters != Selectors())
         """Offers that do not pay for every use of their rates."""
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from fractions import Fraction
 
-from balances.ledger import Empty, Lapse, Quote, Record, Unit
+from balances.ledger import Empty, Lapse, Metering, Quote, Record, Unit
 from charging.catalogue.decks import Deck
+from charging.catalogue.periods import Meter
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
 from charging.catalogue.times import Clock
@@ -58,6 +60,8 @@ class Rate(Record, frozen=True, kw_only=True):
     tariff: Tariff
     rounding: Rounding | None
     """As the rate states it; None: the plan's."""
+    along: str = ""
+    """The meter along whose units the price's tiers run; empty: along the session's."""
 
 
 class Match(Record, frozen=True, kw_only=True):
@@ -81,6 +85,8 @@ class Rule(Record, frozen=True, kw_only=True):
     deck: Deck | None = None
     adjustment: str = ""
     """Surcharge or discount, as written."""
+    meters: tuple[Meter, ...] = ()
+    """What its use is counted into."""
 
     def match(self, use: Usage, currency: str, clock: Clock) -> Match | None:
         """What holds for a use by this line; None: the line does not fit."""
@@ -106,8 +112,8 @@ class Plan(Record, frozen=True, kw_only=True):
 
     name: str
     currency: str
-    currencies: frozenset[str]
-    """Those in which accounts may be kept: the plan's own and those it converts to."""
+    currencies: Mapping[str, Fraction]
+    """Those in which accounts may be kept: the plan's own and those it converts to, and what its own is worth there."""
     country: str
     """Country code (E.164) that national numbers belong to."""
     rules: Mapping[ServiceKind, tuple[Rule, ...]]
@@ -131,6 +137,11 @@ class Plan(Record, frozen=True, kw_only=True):
             if found is not None:
                 return found
         return None
+
+    def meterings(self, match: Match, at: int, currency: str) -> tuple[Metering, ...]:
+        """What counts a use at a time (milliseconds) by an account in this currency."""
+        factor, zone = self.currencies[currency], self.clock.zone
+        return tuple([meter.metering(at, zone, factor, match.rate.along) for meter in match.rule.meters])
 
     def replaced_after(self, at: int) -> int:
         """When the next version of the plan begins after a time; beyond all times if none does."""

@@ -7,10 +7,11 @@ from fractions import Fraction
 import msgspec
 
 from balances.ledger import Record
-from charging.catalogue import conditions, offers, quantities, rates
+from charging.catalogue import conditions, meters, offers, quantities, rates
 from charging.catalogue.decks import Deck
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Offer
+from charging.catalogue.periods import Meter
 from charging.catalogue.plan import Plan, Rate, Rule
 from charging.catalogue.schema import PlanText, RuleText
 from charging.catalogue.selectors import Selectors
@@ -28,6 +29,7 @@ class Materials(Record, frozen=True, kw_only=True):
     holidays: Mapping[str, frozenset[date]]
     conversions: Mapping[str, Mapping[str, Fraction]]
     offers: Mapping[str, Offer]
+    meters: Mapping[str, Meter]
     priced: dict[tuple[str, Fraction, Fraction, Rounding], tuple[Rate, ...]]
     """Rates and decks at a factor, in a currency: a thousand plans share what they sell alike."""
 
@@ -62,7 +64,7 @@ def plan(findings: Findings, name: str, entry: Entry, materials: Materials) -> P
         materials.holidays.get(written.holidays, frozenset()),
     )
     return Plan(
-        name=name, currency=written.currency, currencies=frozenset(factors),
+        name=name, currency=written.currency, currencies=factors,
         country=country.written.code if country else "", rules=rules, source=entry.source(), clock=clock,
         timed=bool(windows) or dated, tax=_tax(findings, entry, written.tax),
     )  # fmt: skip
@@ -140,7 +142,11 @@ def _rule(
     adjustment = (
         f"surcharge {text.surcharge}" if text.surcharge else f"discount {text.discount}" if text.discount else ""
     )
-    return Rule(selectors=chosen, rates=priced, source=where, incoming=text.incoming, deck=deck, adjustment=adjustment)
+    counted = meters.counted(findings, where, conditions.listed(text.meters), found[0], materials.meters, currency)
+    return Rule(
+        selectors=chosen, rates=priced, source=where, incoming=text.incoming, deck=deck, adjustment=adjustment,
+        meters=counted,
+    )  # fmt: skip
 
 
 def _percent(findings: Findings, entry: Entry, path: tuple[str | int, ...], text: RuleText) -> Fraction:

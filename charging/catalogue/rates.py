@@ -50,7 +50,7 @@ def rate(findings: Findings, name: str, entry: Entry, services: Services, offers
     stated = Rounding(written.rounding) if written.rounding else None
     made = Rate(
         name=name, service=service, currency=currency, source=entry.source(), tariff=tariff, rounding=stated,
-        quote=_quote(service, offers),
+        quote=_quote(service, offers), along=written.along,
     )  # fmt: skip
     return priced(findings, made, tariff, where)
 

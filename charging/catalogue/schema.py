@@ -104,6 +104,7 @@ class RateText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quota: str = ""
     share: str = ""
     floor: str = ""
+    along: str = ""
 
 
 class DeckText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +145,17 @@ class RuleText(SelectorText, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     incoming: bool = False
     surcharge: str = ""
     discount: str = ""
+    meters: Words = ()
+
+
+class MeterText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is counted by period, and how far it may go."""
+
+    period: str
+    service: str = ""
+    cap: str = ""
+    warn: str = ""
+    limit: str = ""
 
 
 class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,6 +248,7 @@ SECTIONS: dict[str, Any] = {
     "services": ServiceText,
     "rates": RateText,
     "decks": DeckText,
+    "meters": MeterText,
     "plans": PlanText,
     "offers": OfferText,
     "counters": CounterText,

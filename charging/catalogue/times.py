@@ -104,11 +104,17 @@ def _transitions(zone: ZoneInfo, start: int, end: int) -> list[int]:
     return [high * 1000]
 
 
-def next_period(at: int, period: str, zone: ZoneInfo) -> int:
-    """When the calendar ``day``, ``week`` (from Monday) or ``month`` that holds ``at`` is over, in milliseconds."""
+def next_period(at: int, period: str, zone: ZoneInfo, first_day: int = 1) -> int:
+    """When the calendar ``day``, ``week`` (from Monday) or ``month`` that holds ``at`` is over, in milliseconds.
+
+    A month begins on its ``first_day``, of 1 to 28.
+    """
     day = datetime.fromtimestamp(at // 1000, zone).date()
     if period == "month":
-        return after((day.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1), zone)
+        begins = day.replace(day=first_day)
+        return midnight(
+            begins if day < begins else (begins.replace(day=1) + timedelta(days=31)).replace(day=first_day), zone
+        )
     return after(day + timedelta(days=6 - day.weekday() if period == "week" else 0), zone)
 
 

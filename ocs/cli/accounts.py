@@ -109,7 +109,7 @@ def adjust(session: Session, id: str, amount: str, reason: str, key: str | None,
 @click.pass_obj
 def give(session: Session, id: str, offer: str, key: str | None, as_json: bool) -> None:
     """Give an account a bundle of the catalogue."""
-    done = _once(session, id, "buckets", {"offer": offer}, key)
+    done = _once(session, (id, "buckets"), {"offer": offer}, key)
     show(done, as_json, lambda data: table(_BUCKET, [_bucket(data["bucket"])], title=data["account"]))
 
 
@@ -123,16 +123,30 @@ def suspend(session: Session, id: str, status: str, as_json: bool) -> None:
     show(session.call("PATCH", "v1", "accounts", id, body={"status": status}), as_json, _one)
 
 
+@account.command()
+@click.argument("id")
+@click.argument("meter")
+@click.option("--reference", default="", help="How consent was given; it stays in the ledger.")
+@_key
+@json_option
+@click.pass_obj
+def lift(session: Session, id: str, meter: str, reference: str, key: str | None, as_json: bool) -> None:
+    """Lift a meter's limits until its period ends: the subscriber consents to spend more."""
+    body = {"reference": reference or "ocs account lift"}
+    done = _once(session, (id, "meters", meter, "lift"), body, key)
+    show(done, as_json, lambda data: f"{data['account']}: {data['meter']} lifted until {data['ends_at']}")
+
+
 def _move(session: Session, id: str, kind: str, body: object, key: str | None, as_json: bool) -> None:
-    done = _once(session, id, kind, body, key)
+    done = _once(session, (id, kind), body, key)
     show(done, as_json, lambda data: f"{data['account']}: {data['amount']} (entry {data['entry']})")
 
 
-def _once(session: Session, id: str, kind: str, body: object, key: str | None) -> Any:
+def _once(session: Session, path: tuple[str, ...], body: object, key: str | None) -> Any:
     """Do it once for the key, or for a new one that is said."""
     key = key or f"cli-{uuid.uuid4()}"
     click.echo(f"Idempotency-Key: {key}", err=True)
-    return session.call("POST", "v1", "accounts", id, kind, body=body, key=key)
+    return session.call("POST", "v1", "accounts", *path, body=body, key=key)
 
 
 _BUCKET = ("offer", "unit", ">initial", ">remaining", ">reserved", "starts", "ends")
@@ -167,6 +181,9 @@ def _one(data: Any) -> object:
     parts: list[object] = [facts]
     if data["buckets"]:
         parts.append(table(_BUCKET, map(_bucket, data["buckets"]), title="buckets"))
+    if data["meters"]:
+        names = ("name", "unit", "used", "limit", "spent", "cap", "lifted", "ends_at")
+        parts.append(table(names, ([one[name] for name in names] for one in data["meters"]), title="meters"))
     if data["sessions"]:
         live = ("id", "door", "reserved", "spent", "deadline")
         parts.append(table(live, ([one[name] for name in live] for one in data["sessions"]), title="open sessions"))

@@ -19,6 +19,7 @@ from ocs.diameter.currency import NUMERIC
 RESULT_CODES = {
     Result.OK: ResultCode.SUCCESS,
     Result.NO_CREDIT: ResultCode.CREDIT_LIMIT_REACHED,
+    Result.LIMIT_REACHED: ResultCode.CREDIT_LIMIT_REACHED,
     Result.BARRED: ResultCode.END_USER_SERVICE_DENIED,
     Result.UNKNOWN_SUBSCRIBER: ResultCode.USER_UNKNOWN,
     Result.UNRATEABLE: ResultCode.RATING_FAILED,
@@ -34,6 +35,7 @@ RESULT_CODES = {
 ITEM_CODES = {
     Reason.NONE: ResultCode.SUCCESS,
     Reason.NO_CREDIT: ResultCode.CREDIT_LIMIT_REACHED,
+    Reason.LIMIT_REACHED: ResultCode.CREDIT_LIMIT_REACHED,
     Reason.BARRED: ResultCode.END_USER_SERVICE_DENIED,
     Reason.UNRATEABLE: ResultCode.RATING_FAILED,
 }

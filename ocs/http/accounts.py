@@ -17,6 +17,7 @@ from balances.ledger import (
 from balances.money import AmountError, parse_amount
 from ocs.http.auth import Role
 from ocs.http.house import Call, House, Operation, Reply
+from ocs.http.meters import meter_views
 from ocs.http.models import (
     AccountCreate,
     AccountList,
@@ -73,7 +74,8 @@ def _check_plan(house: House, name: str, currency: str) -> None:
 
 
 async def _view(house: House, account: Account) -> AccountView:
-    return account_view(account, await house.ledger.sessions(account.address))
+    running = meter_views(house.engine.catalogue, account, house.clock())
+    return account_view(account, await house.ledger.sessions(account.address), running)
 
 
 async def create(house: House, call: Call[AccountCreate, None]) -> Reply:

@@ -85,6 +85,12 @@ class BucketCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     offer: Name
 
 
+class LiftCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Consent to go beyond a meter's limits until its period ends; ``reference`` says how it was given."""
+
+    reference: Text = ""
+
+
 class AccountsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``identity`` as ``type:value`` finds its account; else a page in the order of ids, after the id ``after``."""
 
@@ -163,6 +169,33 @@ class MoneyView(Record, frozen=True, kw_only=True):
     overrun: Amount
 
 
+class MeterView(Record, frozen=True, kw_only=True):
+    """What is counted in a period that runs: use in ``unit``, money, and how far both may go (null: as far as may be).
+
+    ``lifted``: the limits do not hold until ``ends_at``.
+    """
+
+    name: str
+    unit: Unit | None
+    used: int
+    reserved: int
+    limit: int | None
+    spent: str
+    reserved_money: str
+    cap: str | None
+    lifted: bool
+    ends_at: Moment
+
+
+class LiftView(Record, frozen=True, kw_only=True):
+    """A consent and its entry."""
+
+    entry: str
+    account: str
+    meter: str
+    ends_at: Moment
+
+
 class BucketView(Record, frozen=True, kw_only=True):
     """An allowance, or bonus money (unit money). ``remaining`` is neither used nor reserved.
 
@@ -219,6 +252,7 @@ class AccountView(Record, frozen=True, kw_only=True):
     opened_at: Moment
     money: MoneyView
     buckets: tuple[BucketView, ...]
+    meters: tuple[MeterView, ...]
     sessions: tuple[SessionView, ...]
 
 

@@ -1,10 +1,14 @@
-"""Money and bundles in and out: top-ups, adjustments, gifts. Each happens once for its Idempotency-Key.
+"""Money and bundles in and out: top-ups, adjustments, gifts; consent to spend more.
+
+Each happens once for its Idempotency-Key.
 
 The answers are made of the request and the stored receipt (the account as it was right after) only, so that a repeat
 says the same word for word.
 """
 
-from balances.ledger import Movement
+from fractions import Fraction
+
+from balances.ledger import Lift, Movement
 from balances.money import format_amount
 from charging.gifts import WrongCurrency, gift
 from ocs.http.accounts import read_amount, resolve
@@ -15,11 +19,13 @@ from ocs.http.models import (
     AdjustmentView,
     BucketCreate,
     GiftView,
+    LiftCreate,
+    LiftView,
     TopUpCreate,
     TopUpView,
 )
 from ocs.http.problems import Kind, Problem, invalid
-from ocs.http.views import bucket_view, money_view
+from ocs.http.views import bucket_view, moment, money_view
 
 TOP_UP = "topup"
 ADJUSTMENT = "adjustment"
@@ -99,6 +105,36 @@ async def give(house: House, call: Call[BucketCreate, None]) -> Reply:
     )
 
 
+async def lift(house: House, call: Call[LiftCreate, None]) -> Reply:
+    meter = house.engine.catalogue.meters.get(call.path["meter"])
+    if meter is None:
+        raise Problem(Kind.UNKNOWN_METER, f"The catalogue has no meter {call.path['meter']!r}.")
+    account = await house.ledger.account(await resolve(house, call.path["account"]))
+    now = house.clock()
+    plan = house.engine.catalogue.find(account.plan, now)
+    if plan is None:
+        raise Problem(Kind.UNKNOWN_PLAN, f"The catalogue has no plan {account.plan!r}.")
+    consent = Lift(
+        address=account.address,
+        operation=call.key,
+        meter=meter.name,
+        unit=meter.unit,
+        ends_at=meter.metering(now, plan.clock.zone, Fraction(1), "").ends_at,
+        reference=call.body.reference,
+        now=now,
+    )
+    receipt = await house.ledger.lift(consent)
+    if not receipt.repeated:
+        house.credited(account.address)
+    lifted = next(each for each in receipt.account.meters if each.name == meter.name)
+    return Reply(
+        status=200 if receipt.repeated else 201,
+        body=LiftView(
+            entry=receipt.entry, account=account.address.account, meter=meter.name, ends_at=moment(lifted.ends_at)
+        ),
+    )
+
+
 OPERATIONS = (
     Operation(
         method="POST",
@@ -131,6 +167,17 @@ OPERATIONS = (
         body=BucketCreate,
         keyed=True,
         returns={201: GiftView, 200: GiftView},
+        problems=(404, 409),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/accounts/{account}/meters/{meter}/lift",
+        summary="Lift a meter's limits until its period ends: the subscriber consents",
+        handler=lift,
+        role=Role.OPERATE,
+        body=LiftCreate,
+        keyed=True,
+        returns={201: LiftView, 200: LiftView},
         problems=(404, 409),
     ),
 )

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     UNKNOWN_PLAN = "unknown-plan"
     UNKNOWN_OFFER = "unknown-offer"
+    UNKNOWN_METER = "unknown-meter"
     WRONG_CURRENCY = "wrong-currency"
     INSUFFICIENT_FUNDS = "insufficient-funds"
     OUT_OF_RANGE = "out-of-range"
@@ -72,6 +73,7 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.UNSUPPORTED_MEDIA_TYPE: (415, "The body must be application/json"),
     Kind.UNKNOWN_PLAN: (422, "The catalogue has no such plan"),
     Kind.UNKNOWN_OFFER: (422, "The catalogue has no such offer"),
+    Kind.UNKNOWN_METER: (422, "The catalogue has no such meter"),
     Kind.WRONG_CURRENCY: (422, "The plan is in another currency"),
     Kind.INSUFFICIENT_FUNDS: (422, "Less than nothing would be left"),
     Kind.OUT_OF_RANGE: (422, "The amount leaves the range in which counting is exact"),

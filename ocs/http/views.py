@@ -15,6 +15,7 @@ from ocs.http.models import (
     IdentityModel,
     LineView,
     LowView,
+    MeterView,
     MoneyView,
     SessionView,
     SumView,
@@ -31,6 +32,7 @@ CAUSES = {
     "abort": "session aborted",
     "lapsed": "session lapsed unrenewed",
     "expired": "bundle expired",
+    "limit-lifted": "spending limit lifted by consent",
 }
 """The causes in the ledger's entries as a person would say them; others stand for themselves."""
 
@@ -94,7 +96,7 @@ def money_view(account: Account) -> MoneyView:
     )
 
 
-def account_view(account: Account, sessions: Iterable[Session]) -> AccountView:
+def account_view(account: Account, sessions: Iterable[Session], meters: tuple[MeterView, ...] = ()) -> AccountView:
     return AccountView(
         id=account.address.account,
         status=account.status,
@@ -106,6 +108,7 @@ def account_view(account: Account, sessions: Iterable[Session]) -> AccountView:
         opened_at=moment(account.opened_at),
         money=money_view(account),
         buckets=tuple(bucket_view(bucket) for bucket in account.buckets),
+        meters=meters,
         sessions=tuple(session_view(session) for session in sessions),
     )
 

@@ -4,6 +4,7 @@ A line: ``plan`` and ``currency`` of an account that holds ``money`` and the ``b
 the time of use; ``name/10MB``: 10 MB of it were used then). It opens a session ``at`` a local time, wants ``units``
 of the ``use`` and reports them used. ``cost`` is what the main balance pays (or why nothing is allowed), ``pays`` what
 bundles pay, ``granted`` what the opening got, ``validity`` seconds, ``throttle`` what it is slowed down to.
+``before``: units that the same use had come to ``given`` before, as meters remember.
 """
 
 import csv
@@ -26,14 +27,15 @@ from balances.ledger import (
 from balances.money import format_amount, parse_amount
 from balances.price import Price
 from charging.catalogue import Catalogue
-from charging.catalogue.model import Offer
 from charging.catalogue.quantities import quantity
-from charging.event import RequestItem, Service, ServiceKind, Unit
+from charging.event import ChargingEvent, RequestItem, Service, ServiceKind, Unit
 from charging.gifts import gift
+from charging.quoting import Quoter
+from charging.subscribers import subscriber
 
 FOLDER = Path(__file__).parent / "golden"
 UNITS = {ServiceKind.DATA: Unit.OCTETS, ServiceKind.VOICE: Unit.SECONDS}
-REFUSED = ("unrateable", "barred", "no-credit")
+REFUSED = ("unrateable", "barred", "no-credit", "spending-limit")
 WORDS = {"from": "calling", "to": "called"}
 
 
@@ -95,24 +97,44 @@ class Case:
             account = await ledger.account(address)
             await ledger.give(gift(catalogue, offer, account, f"gift{number}", given))
             if used:
-                await self._use(ledger, account, offer, quantity(used, offer.unit), given)
+                quote = Quote(price=Price(), offers=(offer.name,))
+                await self._use(ledger, account, quote, offer.unit, quantity(used, offer.unit), given)
+        if row.get("before"):
+            account = await ledger.account(address)
+            before = quantity(row["before"], self.unit)
+            await self._use(ledger, account, self._quote(catalogue, account, given), self.unit, before, given)
         return await ledger.account(address)
 
-    async def _use(self, ledger: Ledger, account: Account, offer: Offer, units: int, now: int) -> None:
-        """A part of the bundle was used before."""
-        quote = Quote(price=Price(), offers=(offer.name,))
+    def _quote(self, catalogue: Catalogue, account: Account, now: int) -> Quote:
+        event = ChargingEvent(
+            session="before",
+            operation="1",
+            fingerprint=0,
+            phase=Phase.EVENT,
+            door=self.door or "test",
+            at=now,
+            now=now,
+            identities=(),
+            service=self.service(),
+        )
+        quote = Quoter(catalogue, subscriber(account), event).quote(self.item()).quote
+        assert quote is not None
+        return quote
+
+    async def _use(self, ledger: Ledger, account: Account, quote: Quote, unit: Unit, units: int, now: int) -> None:
+        """So much was used before."""
         charged = await ledger.charge(
             Charge(
                 address=account.address,
                 version=account.version,
-                session=f"before {offer.name}",
+                session=f"before {quote.offers}",
                 operation="1",
                 fingerprint=0,
                 phase=Phase.EVENT,
                 door="test",
                 now=now,
                 deadline=now,
-                uses=(Use(key="k", unit=offer.unit, wanted=units, quote=quote),),
+                uses=(Use(key="k", unit=unit, wanted=units, quote=quote),),
             )
         )
         assert charged.verdict is Verdict.DONE

@@ -68,7 +68,7 @@ BUGS = {
         "redis.call('SET', KEYS[6], packed, 'PX', 100000)\n",
     ),
     "opens what was closed before": ("if state ~= 'void' then", "if true then"),
-    "writes no entry": ("if #entry == head then return false end", "if true then return #entry > head end"),
+    "writes no entry": ("return #entry > head and write_entry(entry, outbox, list)", "return #entry > head"),
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from charging.catalogue.load import parse, read_files
 from tests.ocs.http.http_desk import Desk, problem
 
 
@@ -116,3 +117,42 @@ async def test_a_bundle_is_given_once_for_its_key(desk: Desk) -> None:
 
 async def test_nobody_is_topped_up(desk: Desk) -> None:
     problem(await desk.top_up("1.00"), 404, "no-such-account")
+
+
+METERED = parse(
+    {
+        **read_files("sample"),
+        "meters.toml": b"""
+[meters.roaming-month]
+period = "month"
+cap = "50.00 EUR"
+""",
+    }
+)
+
+
+async def test_consent_lifts_a_limit_once_and_stands_in_the_ledger(desk: Desk) -> None:
+    desk.engine.publish(METERED)
+    await desk.open()
+    path = "/v1/accounts/alice/meters/roaming-month/lift"
+    first = await desk.post(path, {"reference": "by phone"}, "l1")
+    assert first.status_code == 201, first.text
+    again = await desk.post(path, {"reference": "by phone"}, "l1")
+    assert again.status_code == 200
+    assert again.content == first.content
+    other = await desk.post(path, {"reference": "by letter"}, "l1")
+    problem(other, 409, "operation-conflict")
+    account = await desk.get("/v1/accounts/alice")
+    (meter,) = account["meters"]
+    assert meter == {
+        "name": "roaming-month", "unit": None, "used": 0, "reserved": 0, "limit": None, "spent": "0.00",
+        "reserved_money": "0.00", "cap": "50.00", "lifted": True, "ends_at": first.json()["ends_at"],
+    }  # fmt: skip
+    entries = (await desk.get("/v1/accounts/alice/entries"))["entries"]
+    assert entries[-1]["cause"] == "limit-lifted"
+    assert entries[-1]["reference"] == "roaming-month by phone"
+
+
+async def test_no_such_meter(desk: Desk) -> None:
+    await desk.open()
+    problem(await desk.post("/v1/accounts/alice/meters/none/lift", {}, "l1"), 422, "unknown-meter")
