@@ -33,8 +33,8 @@ __all__ = ["store_url"]
 
 NUMBER = "491700000001"
 CONTEXTS = {ServiceKind.DATA: DATA, ServiceKind.VOICE: VOICE, ServiceKind.SMS: SMS, ServiceKind.MMS: "32270@3gpp.org"}
-CODES = {"unrateable": 5031, "barred": 4010, "no-credit": 4012}
-STATUSES = {"unrateable": 404, "barred": 403, "no-credit": 402}
+CODES = {"unrateable": 5031, "barred": 4010, "no-credit": 4012, "spending-limit": 4012}
+STATUSES = {"unrateable": 404, "barred": 403, "no-credit": 402, "spending-limit": 403}
 
 OVER_DIAMETER = [case for case in CASES if case.door in ("", "diameter") and case.facts.get("access") != "app"]
 SAID_BY_SIP = {"to", "from", "door", "origin", "access"}
