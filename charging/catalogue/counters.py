@@ -75,8 +75,12 @@ def _figure(text: ThresholdText, offer: Offer | None) -> tuple[int, str]:
         if not 1 <= percent <= 100:
             raise CounterError("a share is from 1 % to 100 %")
         return percent, _PERCENT
-    money = offer.unit is Unit.MONEY
-    amount = quantities.money(text.used)[0] if money else quantities.quantity(text.used, offer.unit)
+    if offer.unit is Unit.MONEY:
+        amount, currency = quantities.money(text.used)
+        if currency not in ("", offer.currency):
+            raise CounterError(f"{text.used!r} is not in {offer.currency}, as the offer is")
+    else:
+        amount = quantities.quantity(text.used, offer.unit)
     if not amount:
         raise CounterError("a threshold is above 0")
     return amount, offer.unit

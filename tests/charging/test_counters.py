@@ -68,6 +68,9 @@ def account(money: Counters, *buckets: Bucket, currency: str = "EUR", credit_lim
         ((bucket(GB, expires_at=NOW),), "none"),
         ((bucket(GB, expires_at=NOW), bucket(1, expires_at=NOW + 1)), "below"),
         ((bucket(GB, offer="another"),), "none"),
+        # So is one that has not begun; one whose clock has not is there.
+        ((bucket(0, starts_at=NOW + 1),), "none"),
+        ((bucket(0, starts_at=NOW, lasts=1),), "below"),
     ],
 )
 def test_a_bundle_by_its_used_share(catalogue: Catalogue, buckets: tuple[Bucket, ...], expected: str) -> None:
@@ -163,3 +166,29 @@ def test_the_counters_of_the_page() -> None:
         "credit": "low",
     }
     assert statuses(counters, account(Counters(), bucket(900_000_000)), NOW)["data-volume"] == "nearly-used-up"
+
+
+BONUS = """
+[offers.bonus]
+pays = ["data-standard"]
+amount = "5.00 EUR"
+
+[counters.bonus]
+offer = "bonus"
+status = "plenty"
+thresholds = [{ used = "4.00 EUR", status = "little" }, { used = "5.00", status = "gone" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "status"), [(0, "plenty"), (4 * EURO - 1, "plenty"), (4 * EURO, "little"), (5 * EURO, "gone")]
+)
+def test_bonus_money_is_counted_as_money(used: int, status: str) -> None:
+    catalogue = parse({"c.toml": (TEXT + BONUS).encode()})
+    holder = account(Counters(), bucket(used, 5 * EURO, offer="bonus", unit=Unit.MONEY))
+    assert statuses(catalogue.counters, holder, NOW)["bonus"] == status
+
+
+def test_a_threshold_of_bonus_money_in_another_currency_is_a_mistake() -> None:
+    with pytest.raises(CatalogueError, match="threshold 1: '4.00 USD' is not in EUR, as the offer is"):
+        parse({"c.toml": (TEXT + BONUS.replace("4.00 EUR", "4.00 USD")).encode()})
