@@ -24,6 +24,7 @@ from balances.watches import Watches
 from charging.catalogue import CatalogueError
 from ocs.abort import aborter, by_door
 from ocs.config import Config
+from ocs.counter_limits import CounterLimits
 from ocs.credit_control.manner import Manners
 from ocs.directory import Directory
 from ocs.dispatch import Dispatch
@@ -99,8 +100,9 @@ class Daemon:
             if self.sample and self._store and await open_sample_accounts(charging.ledger, wall_clock):
                 log.info("opened the sample accounts")
             low = LowBalances(charging.ledger, parse_amount(config.credit_control.low_balance))
-            self._start_chores(stack, charging, low)
-            await self._open_http(stack, charging, low, http_socket)
+            observer = self._start_chores(stack, charging, low)
+            clients = self._open_clients(stack, charging, observer)
+            await self._open_http(stack, charging, low, clients, http_socket)
             await self._open_doors(stack, charging, target, sockets)
             self.directory.publish(**sockets[0].ports(), http=port_of(http_socket))
             stack.callback(self.directory.withdraw)
@@ -146,7 +148,7 @@ class Daemon:
         stack.push_async_callback(self._store.stop)
         return parse_target(self._store.url)
 
-    def _start_chores(self, stack: AsyncExitStack, charging: Charging, low: LowBalances) -> None:
+    def _start_chores(self, stack: AsyncExitStack, charging: Charging, low: LowBalances) -> VaultObserver:
         """The reaper, the journal, the follower of the catalogues, and who looks for low balances."""
         balances, observer = self.config.balances, self._vault_observer(stack, charging)
         observer.listeners.append(low.heard)
@@ -173,6 +175,7 @@ class Daemon:
                 observer=observer,
             )
             self._run_beside(stack, journal.run(), "journal")
+        return observer
 
     def _start_webhooks(self, stack: AsyncExitStack, charging: Charging) -> Queue | None:
         """Who tells others of what happens to accounts, if anybody is to be told; raises OSError for the secret."""
@@ -192,8 +195,8 @@ class Daemon:
         self._run_beside(stack, changes.run(), "watches")
         return changes
 
-    async def _open_http(self, stack: AsyncExitStack, charging: Charging, low: LowBalances, listening: socket) -> None:
-        books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
+    def _open_clients(self, stack: AsyncExitStack, charging: Charging, observer: VaultObserver) -> Reauthoriser:
+        """Who asks Diameter clients to come back or to end a session, at an operator's word or a counter's."""
         diameter = self.config.diameter
         dispatch = Dispatch(charging.bus, charging.link, diameter.own_request_timeout)
         manners = Manners(self.config.credit_control)
@@ -209,6 +212,19 @@ class Daemon:
         stack.push_async_callback(clients.close)
         if diameter.reauthorise:
             self._run_beside(stack, clients.resume(), "rounds of re-authorisation")
+        if names := diameter.reauthorise_counters:
+            engine = charging.engine
+            limits = CounterLimits(
+                charging.ledger, names, lambda: engine.catalogue.counters, clients.changed, wall_clock
+            )
+            observer.listeners.append(limits.heard)
+            self._run_beside(stack, limits.run(), "comparison of counters")
+        return clients
+
+    async def _open_http(
+        self, stack: AsyncExitStack, charging: Charging, low: LowBalances, clients: Reauthoriser, listening: socket
+    ) -> None:
+        books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
         feed = Feed(charging.bus)
         house = House(
             ledger=charging.ledger,

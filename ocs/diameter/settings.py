@@ -155,6 +155,9 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reauthorise_interval: float = 5.0
     """Least time between two such rounds for one account, however often it is topped up."""
 
+    reauthorise_counters: tuple[str, ...] = ()
+    """Counters of the catalogue whose change of status has the clients of the account's sessions ask anew too."""
+
     abort_grace: float = 10.0
     """A client told to end a session (Abort-Session-Request) has this long to report what was used; then the session
     lapses, and a report that comes later still is debited all the same."""

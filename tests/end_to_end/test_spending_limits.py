@@ -1,6 +1,7 @@
 """A gateway uses up a bundle over Gy and a policy server hears of it over Sy, whichever workers have them."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -19,7 +20,11 @@ MB = 1_000_000
 
 @pytest.fixture(scope="module", params=["1", "2"])
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    settings = {"OCS_DIAMETER__SY": "true", "OCS_DAEMON__WORKERS": request.param}
+    settings = {
+        "OCS_DIAMETER__SY": "true",
+        "OCS_DIAMETER__REAUTHORISE_COUNTERS": '["data-80-percent"]',
+        "OCS_DAEMON__WORKERS": request.param,
+    }
     with House(tmp_path_factory.mktemp("house"), **settings) as house:
         yield house
 
@@ -54,6 +59,27 @@ def account(house: House) -> tuple[str, str]:
     account = house.open_account(number, "5.00")
     house.post(f"/v1/accounts/{account}/buckets", {"offer": "data-1gb"})
     return number, account
+
+
+@pytest.mark.rfc("8506", "5.5")
+async def test_a_counter_that_reaches_its_limit_has_the_gateway_ask_anew(house: House) -> None:
+    async with Gateway("127.0.0.1", house.ports["diameter"]) as gateway:
+        for turn in range(1, 6):  # a server that is slow to look at the opening sees no change: give it longer
+            number = f"49170129{turn:05}"
+            account = house.open_account(number, "5.00")
+            house.post(f"/v1/accounts/{account}/buckets", {"offer": "data-1gb"})
+            who, gy = subscriber(number), f"limit;{number}"
+            await gateway.ask(ccr(gy, OPEN, 0, who, service(10, wanted=()), service(20, wanted=())))
+            await asyncio.sleep(turn)
+            await gateway.ask(ccr(gy, UPDATE, 1, who, service(10, wanted=(), used=[octets(810 * MB)])))
+            with contextlib.suppress(TimeoutError):
+                rar = await gateway.asked(5)
+                break
+        else:
+            raise AssertionError("nobody asks")
+        assert (rar.command, rar.get(avps.SESSION_ID), rar.get(avps.RATING_GROUP)) == (Command.RE_AUTH, gy, None)
+        gateway.reply(rar, 2002)
+        await gateway.ask(ccr(gy, CLOSE, 2, who))
 
 
 async def test_a_report_crosses_from_gy_to_sy(house: House, account: tuple[str, str]) -> None:
