@@ -190,5 +190,5 @@ def test_bonus_money_is_counted_as_money(used: int, status: str) -> None:
 
 
 def test_a_threshold_of_bonus_money_in_another_currency_is_a_mistake() -> None:
-    with pytest.raises(CatalogueError, match="threshold 1: '4.00 USD' is not in EUR, as the offer is"):
+    with pytest.raises(CatalogueError, match=r"threshold 1: '4\.00 USD' is not in EUR, as the offer is"):
         parse({"c.toml": (TEXT + BONUS.replace("4.00 EUR", "4.00 USD")).encode()})
