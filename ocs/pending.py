@@ -62,13 +62,14 @@ class _Waiter:
 class _Work:
     """One request, whichever its copies."""
 
-    __slots__ = ("inbox", "key", "request", "started", "waiters")
+    __slots__ = ("inbox", "key", "request", "task", "waiters")
 
     def __init__(self, key: RequestKey, inbox: Inbox, request: Message) -> None:
         self.key = key
         self.inbox = inbox
         self.request = request
-        self.started = False
+        self.task: asyncio.Task[None] | None = None
+        """What does it; None while it stands in line."""
         self.waiters: list[_Waiter] = []
 
 
@@ -92,7 +93,6 @@ class PendingRequests:
         self._works: dict[RequestKey, _Work] = {}
         self._sessions: dict[str, deque[_Work]] = {}
         self._waiting: deque[_Waiter] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -114,8 +114,8 @@ class PendingRequests:
             self._forget(work)
             for waiter in work.waiters:
                 self._answer(waiter, TOO_BUSY)
-        for task in self._tasks:
-            task.cancel()
+            if work.task is not None:
+                work.task.cancel()
 
     def submit(self, inbox: Inbox, request: Message) -> None:
         """Take a valid request into work, or attach a copy to the work it is a copy of."""
@@ -136,7 +136,7 @@ class PendingRequests:
         self._waiting.append(waiter)
         if self._timer is None:
             self._timer = loop.call_later(self._deadline, self._expire)
-        if not work.started:
+        if work.task is None:
             self._queue(work)
 
     def _queue(self, work: _Work) -> None:
@@ -148,10 +148,7 @@ class PendingRequests:
             queue.append(work)
 
     def _start(self, work: _Work) -> None:
-        work.started = True
-        task = asyncio.get_running_loop().create_task(self._run(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work.task = asyncio.get_running_loop().create_task(self._run(work))
 
     async def _run(self, work: _Work) -> None:
         try:

@@ -72,11 +72,13 @@ def compose(request: Message, answer: Answer, identity: Identity, more: tuple[by
     is echoed in its order, the P flag copied, T never set. Of what a request wrongly holds twice, the first is echoed.
     """
     result = _RESULT_CODES.get(answer.result_code) or _result(answer)
-    parts = [*request.raw(avps.SESSION_ID)[:1], result, identity.encoded]
+    parts = [request.echo(avps.SESSION_ID), result, identity.encoded]
     if request.command == Command.CREDIT_CONTROL:
         parts.append(_AUTH_APPLICATION)
         for avp, size in _ECHOED:
-            parts.extend(raw for raw in request.raw(avp)[:1] if len(raw) == size)
+            octets = request.echo(avp)
+            if len(octets) == size:
+                parts.append(octets)
     elif request.command == Command.SPENDING_LIMIT:
         parts.append(_AUTH_SY)
     parts.extend(answer.avps)

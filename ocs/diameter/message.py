@@ -24,7 +24,7 @@ MAX_DEPTH: Final = 12
 class Group:
     """A view on the AVPs inside a grouped AVP (or, as Message, inside a message)."""
 
-    __slots__ = ("_depth", "_groups", "buffer", "index")
+    __slots__ = ("_depth", "_groups", "_values", "buffer", "index")
 
     index: Index
     """AVP key to the position, or the list of positions, of its occurrences."""
@@ -34,6 +34,7 @@ class Group:
         self.buffer = buffer
         self._depth = depth
         self._groups: dict[int, Group] | None = None
+        self._values: dict[int, Any] = {}
         self.index = {}
 
     @overload
@@ -43,15 +44,19 @@ class Group:
     def get(self, avp: Avp[T]) -> T | None: ...
 
     def get(self, avp: Avp[Any]) -> Any:
-        """The value of the (first) AVP of this kind; None if there is none."""
-        position: Any = self.index.get(avp.key)
+        """The value of the (first) AVP of this kind; None if there is none. Decoded once, however often it is asked."""
+        key = avp.key
+        value = self._values.get(key)
+        if value is not None:
+            return value
+        position: Any = self.index.get(key)
         if position is None:
             return None
         if position.__class__ is list:
             position = position[0]
-        if avp.type is GROUPED:
-            return self.at(avp, position)
-        return avp.decode(self.buffer, position)
+        value = self.at(avp, position) if avp.type is GROUPED else avp.decode(self.buffer, position)
+        self._values[key] = value
+        return value
 
     @overload
     def all(self, avp: GroupedAvp) -> "list[Group]": ...
@@ -86,6 +91,13 @@ class Group:
     def raw(self, avp: Avp[Any]) -> list[bytes]:
         """All AVPs of this kind as complete octets, padded: to be echoed, or shown in a Failed-AVP."""
         return [cut(self.buffer, position) for position in self.positions(avp.key)]
+
+    def echo(self, avp: Avp[Any]) -> bytes:
+        """The first AVP of this kind as complete octets; empty if there is none."""
+        position: Any = self.index.get(avp.key)
+        if position is None:
+            return b""
+        return cut(self.buffer, position[0] if position.__class__ is list else position)
 
     def positions(self, key: int) -> list[int]:
         """Where the AVPs of this key begin."""
