@@ -1,4 +1,4 @@
-"""The commands ``simulate mno`` and ``simulate sip``, to be mounted in a larger command line.
+"""The commands ``simulate mno``, ``sip``, ``faults`` and ``scenario``, to be mounted in a larger command line.
 
 Exit status: 0 the run ended in order and the books agree; 1 they do not; 3 nobody to talk to.
 """
@@ -6,7 +6,7 @@ Exit status: 0 the run ended in order and the books agree; 1 they do not; 3 nobo
 import asyncio
 import sys
 import tomllib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,15 +17,18 @@ from rich.console import Console
 from simulators.api import ApiError
 from simulators.books import Books
 from simulators.diameter_client import Refused
-from simulators.display import print_result, show_live
+from simulators.display import print_result, print_story, show_live
 from simulators.gateway import PROFILES
 from simulators.mno import Mno
+from simulators.page import render
 from simulators.report import Outcomes
-from simulators.run import Network, Result, simulate
+from simulators.run import Network, simulate
+from simulators.scenario import Place, names, read, tell
 from simulators.settings import Mix, MnoOptions, Settings, SimulationOptions, SipOptions, parse_share
 from simulators.sip import Sip
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 DISAGREE, UNREACHABLE = 1, 3
 
 
@@ -77,6 +80,20 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+_SERVER = _options(
+    *(_setting(name, float, "Instead of the scenario's.") for name in ("rate", "duration")),
+    _setting("seed", int, "Same seed, same traffic and faults."),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address of the server."),
+    click.option("--diameter-port", type=int, help="Default: as ports.json says, else 3868."),
+    click.option("--sip-port", type=int, help="Default: as ports.json says, else 5060."),
+    click.option("--http", help="Base URL of the HTTP API. Default: as ports.json says, else http://127.0.0.1:8080."),
+    click.option("--token", default="", envvar="OCS_TOKEN", help="Bearer token for the HTTP API."),
+    click.option("--report", type=click.Path(path_type=Path), help="Write a report with curves to this HTML file."),
+    click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output."),
+    click.option("--quiet", is_flag=True, help="No live figures."),
+)
+
+
 @click.group()
 @click.option(
     "--config",
@@ -126,6 +143,58 @@ def sip(context: click.Context, /, **given: Any) -> None:
     _run(Sip(options, Books(), Outcomes()), options, given)
 
 
+@simulate_command.command("scenario")
+@click.argument("name", required=False)
+@_SERVER
+@click.pass_context
+def scenario(context: click.Context, /, name: str | None, **given: Any) -> None:
+    """Play a scenario by its name or file, over both doors; without a name, list those that come along."""
+    if name is None:
+        for one in names():
+            click.echo(f"{one:22} {read(one).title}")
+        return
+    _tell(context, name, given)
+
+
+@simulate_command.command("faults")
+@_SERVER
+@click.pass_context
+def faults(context: click.Context, /, **given: Any) -> None:
+    """Messages lost, repeated, late, reordered and cut off, over both doors: the books must be right all the same."""
+    _tell(context, "faults", given)
+
+
+def _tell(context: click.Context, name: str, given: dict[str, Any]) -> None:
+    try:
+        played = read(name)
+        changed = {key: given[key] for key in ("duration", "seed", "rate") if given[key] is not None}
+        played = msgspec.structs.replace(played, load=msgspec.structs.replace(played.load, **changed))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{name}: {error}") from None
+    root = context.find_root().params
+    ports = _USUAL | _ports(root.get("directory"))
+    place = Place(
+        host=given["host"],
+        diameter=given["diameter_port"] or ports["diameter"],
+        sip=given["sip_port"] or ports["sip"],
+        http=given["http"] or root.get("url") or f"http://{given['host']}:{ports['http']}",
+        token=given["token"] or root.get("token") or "",
+    )
+    console = Console(stderr=True)
+
+    async def show(networks: Sequence[Network]) -> None:
+        await show_live(networks, console)
+
+    story = _outcome(tell(name, played, place, None if given["quiet"] else show), console)
+    if given["report"]:
+        given["report"].write_text(render(story))
+    if given["as_json"]:
+        click.echo(msgspec.json.format(msgspec.json.encode(story)))
+    else:
+        print_story(Console(), story)
+    sys.exit(0 if story.good else DISAGREE)
+
+
 def _common(context: click.Context, given: dict[str, Any], door: str) -> dict[str, Any]:
     """The options both kinds share."""
     changed = {name: given[name] for name in Settings.__struct_fields__ if given.get(name) is not None}
@@ -167,7 +236,7 @@ def _run(network: Network, options: SimulationOptions, given: dict[str, Any]) ->
     sys.exit(0 if result.agrees else DISAGREE)
 
 
-def _outcome(run: Coroutine[Any, Any, Result], console: Console) -> Result:
+def _outcome(run: Coroutine[Any, Any, R], console: Console) -> R:
     try:
         return asyncio.run(run)
     except (ApiError, Refused, OSError, TimeoutError) as error:

@@ -11,6 +11,7 @@ from simulators.api import euros
 from simulators.reconcile import Comparison, Line
 from simulators.report import PERCENTILES, Outcomes
 from simulators.run import Network, Result
+from simulators.scenario import Story
 
 INTERVAL = 0.5
 """Seconds between two pictures."""
@@ -71,6 +72,15 @@ def print_result(console: Console, result: Result, outcomes: Outcomes) -> None:
         console.print(f"accounts that agree: {same} of {len(result.comparison.accounts)}", highlight=False)
         if result.comparison.strange:
             console.print(f"charged by others meanwhile: {euros(result.comparison.strange)} EUR", highlight=False)
+
+
+def print_story(console: Console, story: Story) -> None:
+    """The final report of a scenario."""
+    for run in story.runs:
+        console.print(f"{run.name}: {run.started} started in {run.seconds:.1f} s", highlight=False)
+        print_events(console, run)
+    console.print(comparison_table(story.comparison))
+    console.print(f"books balanced: {'yes' if story.good else 'NO'}", highlight=False)
 
 
 def print_events(console: Console, result: Result) -> None:

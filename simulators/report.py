@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
@@ -32,10 +33,17 @@ class Latency:
 
     def percentile(self, kind: str, percent: float) -> float:
         """Milliseconds within which ``percent`` of them were answered (nearest rank); 0 if there were none."""
-        samples = sorted(self._samples.get(kind, ()))
-        if not samples:
-            return 0.0
-        return samples[max(0, math.ceil(len(samples) * percent / 100) - 1)]
+        return percentile(self._samples.get(kind, ()), percent)
+
+    def after(self, kind: str, count: int) -> list[float]:
+        """Those measured after the first ``count``, in milliseconds."""
+        return self._samples.get(kind, [])[count:]
+
+
+def percentile(samples: Iterable[float], percent: float) -> float:
+    """Within which ``percent`` of them lie (nearest rank); 0 if there are none."""
+    ordered = sorted(samples)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else 0.0
 
 
 class Outcomes:

@@ -57,6 +57,8 @@ class Network:
 
     name: str = ""
     mix: dict[str, float] = {}  # noqa: RUF012 - set by each kind of network
+    shape: tuple[float, ...] = ()
+    """Shares of the rate over the run; empty: the full rate."""
 
     def __init__(self, books: Books, outcomes: Outcomes) -> None:
         self.books, self.outcomes = books, outcomes
@@ -102,7 +104,12 @@ async def play(network: Network, options: SimulationOptions, subscribers: tuple[
     settings = options.settings
     network.began = time.monotonic()
     schedule = arrivals(
-        Random(f"{settings.seed}:{network.name}"), settings.rate, settings.duration, network.mix, subscribers
+        Random(f"{settings.seed}:{network.name}"),
+        settings.rate,
+        settings.duration,
+        network.mix,
+        subscribers,
+        network.shape,
     )
     await network.loop.run(schedule)
     network.finish_all()

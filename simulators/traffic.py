@@ -31,8 +31,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     subscriber: Subscriber
 
 
-def make_subscribers(count: int, prefix: str = "sim") -> tuple[Subscriber, ...]:
-    """Subscribers number 1 to ``count``; the same every time, so that runs find the accounts of earlier ones."""
+def make_subscribers(count: int, prefix: str = "sim", first: int = 1) -> tuple[Subscriber, ...]:
+    """``count`` subscribers from number ``first`` on; the same every time: runs find the accounts of earlier ones."""
     return tuple(
         Subscriber(
             account=f"{prefix}-{n:04d}",
@@ -40,17 +40,28 @@ def make_subscribers(count: int, prefix: str = "sim") -> tuple[Subscriber, ...]:
             imsi=f"26201555{n:07d}",
             sip=f"{prefix}-{n:04d}@example.net",
         )
-        for n in range(1, count + 1)
+        for n in range(first, first + count)
     )
 
 
 def arrivals(
-    random: Random, rate: float, duration: float, mix: dict[str, float], subscribers: tuple[Subscriber, ...]
+    random: Random,
+    rate: float,
+    duration: float,
+    mix: dict[str, float],
+    subscribers: tuple[Subscriber, ...],
+    shape: tuple[float, ...] = (),
 ) -> Iterator[Arrival]:
-    """Arrivals at ``rate`` per second for ``duration`` seconds; kinds are drawn by their weights in ``mix``."""
+    """Arrivals at ``rate`` per second for ``duration`` seconds; kinds are drawn by their weights in ``mix``.
+
+    ``shape``: shares of the rate, each for an equal part of the duration. The Poisson process is thinned by them.
+    """
     kinds, weights = tuple(mix), tuple(mix.values())
     at = random.expovariate(rate)
     while at < duration:
+        if shape and random.random() >= shape[int(at / duration * len(shape))]:
+            at += random.expovariate(rate)
+            continue
         yield Arrival(
             at=at, kind=random.choices(kinds, weights)[0], subscriber=subscribers[random.randrange(len(subscribers))]
         )

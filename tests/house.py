@@ -145,3 +145,13 @@ class House:
         assert answer.status_code in (200, 201), answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+
+def run_ocs(house: House, *arguments: str, code: int = 0, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The command line beside a running house: it must end with this code, and never with a traceback."""
+    variables = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var"), **environment}
+    command = [sys.executable, "-m", "ocs", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=variables)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.gateway import OPEN, Gateway, ccr, service, subscriber
-from tests.house import ROOT, House
+from tests.house import House, run_ocs
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +21,7 @@ def house(tmp_path_factory):
 @pytest.fixture
 def ocs(house):
     def run(*arguments, code=0, **environment):
-        variables = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var"), **environment}
-        done = subprocess.run(
-            [sys.executable, "-m", "ocs", *arguments], capture_output=True, text=True, cwd=ROOT, env=variables
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done
+        return run_ocs(house, *arguments, code=code, **environment)
 
     return run
 
