@@ -14,11 +14,11 @@ INTERVAL = 0.5
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One moment, ``at`` seconds after the beginning: what was answered since the last, and how fast (milliseconds)."""
+    """One moment, ``at`` seconds after the beginning: answers a second since the last, and how fast (milliseconds)."""
 
     at: float
     running: int
-    answered: int
+    rate: float
     p50: float
     p99: float
 
@@ -36,18 +36,20 @@ class Sampler:
 
     async def run(self) -> None:
         """Until cancelled."""
-        began = time.monotonic()
+        began = last = time.monotonic()
         while True:
             await asyncio.sleep(INTERVAL)
+            now = time.monotonic()
             for network in self._networks:
-                self.curves[network.name].append(self._look(network, time.monotonic() - began))
+                self.curves[network.name].append(self._look(network, now - began, now - last))
+            last = now
 
-    def _look(self, network: Network, at: float) -> Sample:
+    def _look(self, network: Network, at: float, passed: float) -> Sample:
         fresh = self._fresh(network.name, network.outcomes)
         return Sample(
             at=round(at, 1),
             running=network.loop.running,
-            answered=len(fresh),
+            rate=round(len(fresh) / passed, 1),
             p50=round(percentile(fresh, 50), 2),
             p99=round(percentile(fresh, 99), 2),
         )

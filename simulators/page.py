@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from simulators.api import euros
-from simulators.curves import INTERVAL, Curve, Sample
+from simulators.curves import Curve, Sample
 from simulators.reconcile import Line
 from simulators.report import PERCENTILES
 from simulators.run import Result
@@ -29,7 +29,7 @@ def render(story: Story) -> str:
     verdict = "The books agree." if story.good else "THE BOOKS DO NOT AGREE, or the run did not end in order."
     parts = [f"<h1>{escape(story.title)}</h1>", f"<p><strong>{verdict}</strong></p>"]
     parts += [
-        _plot("Answers per second", _lines(story.curves, lambda one: one.answered / INTERVAL)),
+        _plot("Answers per second", _lines(story.curves, lambda one: one.rate)),
         _plot("Running at one time", _lines(story.curves, lambda one: one.running)),
         _plot("Latency in milliseconds", [*_lines(story.curves, lambda one: one.p50, " p50"),
                                           *_lines(story.curves, lambda one: one.p99, " p99")]),

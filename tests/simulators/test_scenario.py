@@ -58,7 +58,7 @@ def test_faults_on_both_doors_leave_the_books_right_and_a_report(tmp_path: Path)
         assert story["balanced"] is True
         assert [run["name"] for run in story["runs"]] == ["mno", "sip"]
         assert all(run["finished"] and run["faults"] for run in story["runs"])
-        assert sum(one["answered"] for one in story["curves"]["mno"]) > 0
+        assert sum(one["rate"] for one in story["curves"]["mno"]) > 0
         html = page.read_text()
         assert html.count("<svg") == 3
         assert html.count("<polyline") == 8
