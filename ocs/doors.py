@@ -25,7 +25,8 @@ from balances.settings import BalancesSettings
 from balances.store import StoreLedger
 from balances.target import Target
 from balances.topology import link_to
-from charging.catalogue import Catalogue, load, parse
+from charging.catalogue import Catalogue, load, parse, read_files
+from charging.catalogue.load import version_of
 from charging.engine import Engine
 from ocs.bus import Bus
 from ocs.config import Config
@@ -160,7 +161,18 @@ async def _catalogue(archive: Archive | None, place: str) -> tuple[Catalogue, st
         files = await archive.files(current.version)
     except NoSuchVersion as problem:
         raise Unavailable(str(problem)) from None
+    _compare(current.version, place)
     return parse(files), current.id
+
+
+def _compare(version: str, place: str) -> None:
+    """Say so where somebody may expect the files to hold."""
+    try:
+        files = version_of(read_files(place))
+    except OSError:
+        return  # nobody needs them
+    if files != version:
+        log.warning("the published catalogue %s holds, not the files of %s (%s)", version, place, files)
 
 
 class Doors:

@@ -105,6 +105,7 @@ async def test_the_way_back_and_a_new_start(house: House, tmp_path: Path) -> Non
     house.start()
     told = house.post("/v1/price", {"plan": "prepaid-basic", "service": {"kind": "sms", "called": "491"}, "units": 1})
     assert (told["price"], told["catalogue"]) == ("0.08", new)
+    assert f"the published catalogue {new} holds, not the files of sample" in house.whole_log
 
 
 def test_mistakes_are_told_with_file_and_line(house: House, tmp_path: Path) -> None:
