@@ -7,7 +7,7 @@ from typing import Any
 from charging.catalogue import positions
 from charging.catalogue.source import Problem, Source
 
-NAMED = ("rates", "decks", "times", "roaming", "locations", "holidays")
+NAMED = ("rates", "decks", "times", "roaming", "locations", "holidays", "meters")
 """Sections whose entries only matter where something names them."""
 
 

@@ -28,6 +28,8 @@ BUNDLES = re.findall(
 )
 ROWS = re.findall(r"^\| ((?:data|voice|sms) \S+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
 
+METERED = re.findall(r"^\| monthly \| (\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+
 
 @pytest.fixture(scope="module")
 def page() -> Catalogue:
@@ -151,3 +153,26 @@ def test_mistakes_are_said_as_printed() -> None:
     (said,) = SAID
     assert mistakes(MISTAKE) == said
     assert mistakes(MISTAKE.replace("prize", "price")) == said[1:]
+
+
+@pytest.mark.parametrize(("group", "before", "units", "granted", "cost"), METERED)
+async def test_meters_of_the_page_are_counted(
+    page: Catalogue, group: str, before: str, units: str, granted: str, cost: str
+) -> None:
+    desk = Desk(MemoryLedger(), page)
+    new = NewAccount(id="alice", plan="monthly", currency="EUR", credit_limit=10**12, identities=(MAIN,))
+    await desk.ledger.open_account(new, NOON)
+    service, number = Service(kind=ServiceKind.DATA), int(group)
+
+    def item(used: str = "0", wanted: str | None = None) -> RequestItem:
+        size = None if wanted is None else quantity(wanted, Unit.OCTETS)
+        return RequestItem(key="k", rating_group=number, used=quantity(used, Unit.OCTETS), wanted=size)
+
+    await desk.say(Phase.OPEN, item(), service=service)
+    earlier = await desk.say(Phase.UPDATE, item(used=before), service=service)
+    desk.now += 1000
+    opened = await desk.say(Phase.OPEN, item(wanted=units), service=service, session="later")
+    assert opened.items[0].granted == quantity(granted, Unit.OCTETS)
+    closed = await desk.say(Phase.CLOSE, item(used=granted), service=service, session="later")
+    assert format_amount(closed.spent) == cost
+    assert earlier.result is Result.OK

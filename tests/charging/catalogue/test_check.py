@@ -321,3 +321,64 @@ def test_sixty_one_blocks_and_fees_are_written_as_people_say_them() -> None:
         50_000,
         [(30, 30, 0), (90, 60, 60_000), (None, 1, 1_000)],
     )
+
+
+METERS = """
+[meters.month]
+period = "month from 31"
+cap = "5 EUR"
+warn = "120 %"
+limit = "1 GB"
+
+[meters.roaming]
+period = "day"
+service = "dta"
+warn = "80 %"
+
+[meters.dollars]
+period = "week"
+cap = "5 USD"
+
+[rates.along]
+service = "data"
+price = "0.01 per MB"
+blocks = "1 MB/100 kB"
+setup = "1.00"
+along = "dollars"
+
+[rates.lost]
+service = "data"
+price = "0.01 per MB"
+along = "mnth"
+
+[plans.metered]
+currency = "EUR"
+data = [{ rating_group = 7, rate = "along", meters = "moth" }, { rate = "data-standard", meters = "dollars" }]
+"""
+
+
+def test_mistakes_in_meters() -> None:
+    start = TEXT.count("\n")
+    found = [problem.removeprefix("c.toml:") for problem in problems(TEXT + METERS)]
+    said = {int(line) - start: rest for line, _, rest in (problem.partition(": ") for problem in found)}
+    expected = {
+        3: "'month from 31' is no period (day, week, month, or month from 1 to 28)",
+        5: "a warning is at most at 100 %",
+        6: "a limit is in units of a service",
+        10: "no such entry of services: 'dta'",
+        11: "a warning is a share of the cap",
+        20: "a first block belongs to a session",
+        21: "setup belongs to a session",
+        22: "meter dollars does not count octets",
+        27: "no such entry of meters: 'mnth'",
+    }
+    for line, message in expected.items():
+        assert said[line].startswith(message), said
+    assert any("no such entry of meters: 'moth'" in problem for problem in found)
+    assert any("meter dollars is capped in USD, the plan in EUR" in problem for problem in found)
+
+
+def test_a_catalogue_has_not_too_many_meters() -> None:
+    tables = "".join(f'\n[meters.m{number}]\nperiod = "day"\n' for number in range(17))
+    (said,) = problems(TEXT + tables)
+    assert "more than 16 meters" in said
