@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -66,6 +67,8 @@ class Load:
         self.stop = asyncio.Event()
         self.skew = 0
         """Milliseconds by which the clock is wrong."""
+        self.lapsed = 0
+        """Sessions that nobody renewed in time, which only a wrong clock can do here."""
         self.lossy = False
         """The store may lose what it acknowledged: a failover."""
         self._accounts = accounts
@@ -89,7 +92,15 @@ class Load:
     async def run(self) -> None:
         """Until ``stop``; then every session is ended in order."""
         cashiers = [self._topups() for _ in range(self._crowd // 2)]
+        reaper = asyncio.create_task(self._reap())
         await asyncio.gather(*[self._sessions() for _ in range(self._crowd)], *cashiers)
+        reaper.cancel()
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            with suppress(Unavailable, ReplyError):
+                self.lapsed += len(await self.ledger.expire(self._now()))
 
     async def _sessions(self) -> None:
         while not self.stop.is_set():
@@ -117,12 +128,12 @@ class Load:
             phase=phase,
             door="chaos",
             now=now,
-            deadline=now + 3_600_000,
+            deadline=now + 600_000,
             uses=(Use(key="k", unit=Unit.OCTETS, quote=QUOTE, **use),),
         )
         answer = await self._until_answered(lambda: self.ledger.charge(charge))
         self.figures.requests += 1
-        if answer.verdict is Verdict.DONE:
+        if answer.verdict in (Verdict.DONE, Verdict.LAPSED_SESSION):
             self._debited[account.address.account] += use.get("used", 0)
         else:
             assert self.lossy, f"{answer} to {charge}"
