@@ -136,10 +136,12 @@ def mno(context: click.Context, /, mix: tuple[float, float, float], profile: str
 @_options(*_LOAD)
 @_PORT
 @_setting("t1", float, "Timer T1 in seconds.")
+@_setting("cut", Share(), "Share of messages in which the connection breaks (TCP only).")
+@click.option("--transport", type=click.Choice(["udp", "tcp"]), default="udp", show_default=True, help="What to use.")
 @click.pass_context
-def sip(context: click.Context, /, **given: Any) -> None:
+def sip(context: click.Context, /, transport: str, **given: Any) -> None:
     """A SIP proxy with callers."""
-    options = SipOptions(**_common(context, given, "sip"))
+    options = SipOptions(**_common(context, given, "sip"), transport=transport)
     _run(Sip(options, Books(), Outcomes()), options, given)
 
 

@@ -85,6 +85,8 @@ class MnoOptions(SimulationOptions, frozen=True, kw_only=True):
 class SipOptions(SimulationOptions, frozen=True, kw_only=True):
     """A run of the SIP proxy with its callers."""
 
+    transport: str = "udp"
+    """``udp`` or ``tcp``."""
     wait: float = 0.9
     """Seconds the proxy waits for the credit check before it turns the call away."""
     resend: float = 1.0

@@ -20,7 +20,7 @@ class Sip(Network):
         super().__init__(books, outcomes)
         self.mix = {"call": 1.0}
         self._options = options
-        self._client = SipClient(options.settings, outcomes)
+        self._client = SipClient(options.settings, outcomes, options.transport)
         self._proxy = SipProxy(self._client, books, outcomes, options)
 
     async def open(self) -> None:

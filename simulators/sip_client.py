@@ -1,22 +1,22 @@
-"""A proxy's side of SIP transactions over UDP (RFC 3261 section 17.1), on a network with faults.
+"""A proxy's side of SIP transactions over UDP or TCP (RFC 3261 section 17.1), on a network with faults.
 
 A lost datagram shows as it would on a real one: timers A and E repeat the request, the server repeats its final answer
-to an INVITE until it is acknowledged, and every repetition of that answer is acknowledged again.
+to an INVITE until it is acknowledged, and every repetition of that answer is acknowledged again. A stream loses nothing
+but by breaking: what is to be lost breaks it, and every request that was on its way has failed.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from random import Random
-from typing import cast
 
 import msgspec
 
 from simulators.faults import Fault, FaultyLink
 from simulators.report import Outcomes
 from simulators.settings import Settings
-from sip_credit.message import RemoteError, Request, Response, acknowledge, cancel, parse
+from simulators.sip_carriers import Datagrams, Stream
+from sip_credit.message import Request, Response, acknowledge, cancel
 
 T2 = 4.0
 """Seconds: longest interval of timer E."""
@@ -46,10 +46,10 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         return int(text) if text.isascii() and text.isdigit() else None
 
 
-class SipClient(asyncio.DatagramProtocol):
+class SipClient:
     """Client transactions from one socket to one server."""
 
-    def __init__(self, settings: Settings, outcomes: Outcomes) -> None:
+    def __init__(self, settings: Settings, outcomes: Outcomes, transport: str = "udp") -> None:
         self.link = FaultyLink(settings, "sip out")
         self.link_back = FaultyLink(settings, "sip back")
         self.host, self.port = "127.0.0.1", 0
@@ -58,7 +58,7 @@ class SipClient(asyncio.DatagramProtocol):
         self._t1 = settings.t1
         self._outcomes = outcomes
         self._random = Random(f"{settings.seed}:branches:{time.time_ns()}")
-        self._transport: asyncio.DatagramTransport | None = None
+        self._carrier: Datagrams | Stream = Stream(self) if transport == "tcp" else Datagrams(self)
         self._waiting: dict[tuple[str, str], tuple[Request, asyncio.Future[Response]]] = {}
         self._provisional: set[str] = set()
 
@@ -66,30 +66,34 @@ class SipClient(asyncio.DatagramProtocol):
         return f"<SipClient {self.host}:{self.port} waiting={len(self._waiting)}>"
 
     async def open(self, host: str, port: int) -> None:
-        """Take a port; nothing is sent yet."""
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, remote_addr=(host, port))
+        """Take a port, or connect; nothing is sent yet. Raises OSError."""
+        self.host, self.port = await self._carrier.open(host, port)
 
     def close(self) -> None:
         """Give the port back."""
-        if self._transport is not None:
-            self._transport.close()
+        self._carrier.close()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is there."""
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        self.host, self.port = transport.get_extra_info("sockname")[:2]
-
-    def error_received(self, _exc: Exception) -> None:
-        """Nobody listens at the server's port: to the transactions it is the same as silence."""
-        self._outcomes.note("server unreachable")
-
-    def datagram_received(self, data: bytes, _addr: object) -> None:
+    def heard(self, response: Response) -> None:
         """Take an answer, unless the network loses it."""
-        self._carry(self.link_back, data, self._receive)
+        self._carry(self.link_back, response.encode(), lambda _: self._receive(response))
+
+    def unreadable(self) -> None:
+        self._outcomes.note("unreadable answers")
+
+    def broken(self) -> None:
+        """Nothing that was sent will be answered, where nobody repeats it: whoever waits is told at once."""
+        if not self._carrier.reliable:
+            self._outcomes.note("server unreachable")
+            return
+        self._outcomes.note("connections lost")
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError("the connection broke"))
 
     def via(self) -> str:
         """The topmost Via of a new request."""
-        return f"SIP/2.0/UDP {self.host}:{self.port};branch=z9hG4bK{self._random.getrandbits(80):020x};rport"
+        branch = f"z9hG4bK{self._random.getrandbits(80):020x}"
+        return f"SIP/2.0/{self._carrier.name} {self.host}:{self.port};branch={branch};rport"
 
     def token(self) -> str:
         """A tag or Call-ID part nobody used before."""
@@ -106,7 +110,7 @@ class SipClient(asyncio.DatagramProtocol):
         try:
             response = await asyncio.wait_for(asyncio.shield(future), patience or 64 * self._t1)
             self._outcomes.answered(kind, response.status, time.monotonic() - due)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             self._outcomes.note(f"{kind} unanswered")
             future.cancel()
         finally:
@@ -118,19 +122,19 @@ class SipClient(asyncio.DatagramProtocol):
         """Give up an INVITE that has a provisional answer; False if it has none: then one must wait (section 9.1)."""
         if invite.via.branch not in self._provisional:
             return False
-        self._carry(self.link, cancel(invite).encode(), self._write)
+        self._carry(self.link, cancel(invite).encode(), self._carrier.send)
         return True
 
     async def _repeat(self, request: Request) -> None:
         """Timers A and E."""
         interval = self._t1
-        self._carry(self.link, request.encode(), self._write)
-        while True:
+        self._carry(self.link, request.encode(), self._carrier.send)
+        while not self._carrier.reliable:
             await asyncio.sleep(interval)
             if request.method == "INVITE" and request.via.branch in self._provisional:
                 return
             self._outcomes.note("retransmissions")
-            self._carry(self.link, request.encode(), self._write)
+            self._carry(self.link, request.encode(), self._carrier.send)
             interval = interval * 2 if request.method == "INVITE" else min(interval * 2, T2)
 
     def _forget(self, key: tuple[str, str], request: Request) -> None:
@@ -144,21 +148,16 @@ class SipClient(asyncio.DatagramProtocol):
         self._waiting.pop(key, None)
         self._provisional.discard(key[0])
 
-    def _receive(self, data: bytes) -> None:
-        try:
-            response = parse(data)
-            key = (response.via.branch, response.cseq.method)
-        except (RemoteError, ValueError):
-            self._outcomes.note("unreadable answers")
-            return
-        if not isinstance(response, Response) or key not in self._waiting:
+    def _receive(self, response: Response) -> None:
+        key = (response.via.branch, response.cseq.method)
+        if key not in self._waiting:
             return
         request, future = self._waiting[key]
         if response.status < 200:
             self._provisional.add(key[0])
             return
         if request.method == "INVITE":
-            self._carry(self.link, acknowledge(request, response).encode(), self._write)
+            self._carry(self.link, acknowledge(request, response).encode(), self._carrier.send)
         if future.cancelled():
             self.on_late(request, response)
         elif not future.done():
@@ -166,7 +165,8 @@ class SipClient(asyncio.DatagramProtocol):
 
     def _carry(self, link: FaultyLink, data: bytes, deliver: Callable[[bytes], None]) -> None:
         fate = link.draw()
-        if fate.fault is Fault.DROP:
+        if fate.fault in (Fault.DROP, Fault.CUT):
+            self._carrier.cut(data)
             return
         if fate.fault in (Fault.DELAY, Fault.REORDER):
             asyncio.get_running_loop().call_later(fate.after, deliver, data)
@@ -174,8 +174,3 @@ class SipClient(asyncio.DatagramProtocol):
         deliver(data)
         if fate.fault is Fault.DUPLICATE:
             asyncio.get_running_loop().call_later(fate.after, deliver, data)
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            with contextlib.suppress(OSError):
-                self._transport.sendto(data)

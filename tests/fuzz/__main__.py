@@ -75,7 +75,25 @@ class GoodClient:
                 await asyncio.sleep(0.1)
 
 
-async def fuzz(house: House, seconds: float, seed: int) -> bool:
+DOORS = ("both", "diameter", "sip")
+"""Which door is attacked. The honest gateway is at the Diameter door all the same: they share a process."""
+
+
+def attack(house: House, door: str, seed: int, counts: Counter[str]) -> list[Attacker | UdpAttacker | TcpAttacker]:
+    """The attackers of a door; where it is the SIP door alone, there are more of them."""
+    many = 2 if door == "sip" else 1
+    found: list[Attacker | UdpAttacker | TcpAttacker] = []
+    if door != "sip":
+        port = house.ports["diameter"]
+        found += [Attacker(port, f"fuzz{i}.example.net", Random(f"{seed}:diameter:{i}"), counts) for i in range(3)]
+    if door != "diameter":
+        port = house.ports["sip"]
+        found += [UdpAttacker(port, Random(f"{seed}:udp{i or ''}"), counts) for i in range(many)]
+        found += [TcpAttacker(port, Random(f"{seed}:tcp{i or ''}"), counts) for i in range(many)]
+    return found
+
+
+async def fuzz(house: House, seconds: float, seed: int, door: str) -> bool:
     """One run; prints its table and says whether it went well."""
     counts: Counter[str] = Counter()
     house.post("/v1/accounts/alice/topups", {"amount": "1000000.00", "reference": "fuzz"})
@@ -85,11 +103,7 @@ async def fuzz(house: House, seconds: float, seed: int) -> bool:
     descriptors = watch.descriptors()
     end = asyncio.get_running_loop().time() + seconds
     diameter = house.ports["diameter"]
-    attackers = [
-        *(Attacker(diameter, f"fuzz{i}.example.net", Random(f"{seed}:diameter:{i}"), counts) for i in range(3)),
-        UdpAttacker(house.ports["sip"], Random(f"{seed}:udp"), counts),
-        TcpAttacker(house.ports["sip"], Random(f"{seed}:tcp"), counts),
-    ]
+    attackers = attack(house, door, seed, counts)
     good = GoodClient(diameter, HONEST_NUMBER, counts)
     watching = asyncio.create_task(watch.run())
     await asyncio.gather(good.run(end), *(attacker.run(end) for attacker in attackers))
@@ -148,11 +162,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
     parser.add_argument("--seed", type=int, default=None, help="the same seed draws the same messages")
+    parser.add_argument("--door", choices=DOORS, default="both", help="which door is attacked (default both)")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else time.time_ns() % 1_000_000
     print(f"seed {seed}, {given.minutes:g} minutes", flush=True)
     with tempfile.TemporaryDirectory() as directory, House(Path(directory), OCS_DAEMON__LOG_LEVEL="error") as house:
-        well = asyncio.run(fuzz(house, given.minutes * 60, seed))
+        well = asyncio.run(fuzz(house, given.minutes * 60, seed, given.door))
         stopped = house.stop()
     print(f"{'the server stopped with status':40} {stopped!s:>14}")
     return 0 if well and stopped == 0 else 1
