@@ -45,6 +45,7 @@ from ocs.pending import Handler, PeerInfo
 from ocs.publishing.archive import Archive, NoSuchVersion, in_force
 from ocs.publishing.follower import Follower
 from ocs.publishing.numbers import Numbers
+from ocs.pulse import Pulse
 from ocs.registry import Registry
 from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
@@ -193,6 +194,7 @@ class Doors:
         self.diameter = DiameterServer(config.diameter, handler, observer, registry=self._registry)
         self._delivery = Delivery(charging.bus, charging.link, self.diameter)
         self._sy = sy
+        self._pulse = Pulse(metrics.loop_lag.observe)
         self.sip = SipServer(
             config.sip_credit,
             charging.engine,
@@ -209,6 +211,7 @@ class Doors:
         await self.diameter.start(sockets.diameter, sockets.diameter_tls)
         await self.sip.start(sockets.sip_udp, sockets.sip_tcp, sockets.sip_tls)
         settle()
+        self._pulse.start()
 
     def peers(self) -> tuple[PeerView, ...]:
         """Who is connected to the Diameter door, and which proxies the SIP door answers."""
@@ -248,6 +251,7 @@ class Doors:
         try:
             await asyncio.gather(self.diameter.drain(), self.sip.drain())
         finally:
+            self._pulse.stop()
             self._restarts.close()
             self._delivery.close()
             await self._registry.close()

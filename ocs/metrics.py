@@ -104,6 +104,9 @@ class Metrics:
         self.catalogue_failures = counter(
             "ocs_catalogue_failures_total", "Attempts to load a catalogue from the store that failed."
         )
+        self.loop_lag = histogram(
+            "ocs_loop_lag_seconds", "How late a timer of the event loop came: what stalls made all wait.", DURATIONS
+        )
         self.build_info = gauge("ocs_build_info", "1, with the version as label.", "version")
         self.build_info.labels(version).set(1)
 

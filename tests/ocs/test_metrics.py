@@ -37,6 +37,7 @@ PROMISED = {
     "ocs_duplicates_total": ("counter", {"door"}),
     "ocs_reauthorizations_total": ("counter", {"result"}),
     "ocs_audit_imbalance": ("gauge", {"currency"}),
+    "ocs_loop_lag_seconds": ("histogram", set()),
     "ocs_build_info": ("gauge", {"version"}),
 }
 
