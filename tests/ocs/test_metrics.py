@@ -38,6 +38,7 @@ PROMISED = {
     "ocs_reauthorizations_total": ("counter", {"result"}),
     "ocs_audit_imbalance": ("gauge", {"currency"}),
     "ocs_loop_lag_seconds": ("histogram", set()),
+    "ocs_spending_warnings_total": ("counter", set()),
     "ocs_build_info": ("gauge", {"version"}),
 }
 
