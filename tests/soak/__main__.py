@@ -1,0 +1,107 @@
+"""python -m tests.soak [--minutes N] [--rate N] [--csv FILE]: traffic at both doors for as long as asked, watched.
+
+Exit status 1 if memory grows, if sessions, reservations or connections are left at the end, or the books do not close.
+Linux only: it looks into /proc.
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.house import ROOT, House
+
+GROWTH = 1.15
+"""How much more memory the last quarter may take than the second: the first one fills caches."""
+
+
+class Sample(NamedTuple):
+    """One look at the daemon."""
+
+    seconds: int
+    memory: int
+    """Resident, in kB; the store's apart."""
+    store_memory: int
+    files: int
+    """Open descriptors: connections among them."""
+    sessions: int
+    reserved: str
+
+
+def look(house: House, begun: float) -> Sample:
+    store = int((house.directory / "var" / "store" / "pid").read_text())
+    audit = house.audit()
+    return Sample(
+        seconds=round(time.monotonic() - begun),
+        memory=_resident(house.ports["pid"]),
+        store_memory=_resident(store),
+        files=len(os.listdir(f"/proc/{house.ports['pid']}/fd")),
+        sessions=len(house.get("/v1/sessions", limit=1000)["sessions"]),
+        reserved=audit["currencies"].get("EUR", {}).get("reserved", "0.00"),
+    )
+
+
+def _resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def simulate(house: House, what: str, rate: float, seconds: int) -> subprocess.Popen[bytes]:
+    """The simulator of one door, as an operator starts it."""
+    command = [sys.executable, "-m", "ocs", "simulate", what, "--rate", str(rate), "--duration", str(seconds)]
+    environment = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var")}
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def judge(first: Sample, samples: list[Sample], last: Sample, balanced: bool) -> list[str]:
+    """What is not as it should be."""
+    quarter = max(1, len(samples) // 4)
+    early = statistics.median(one.memory for one in samples[quarter : 2 * quarter] or samples)
+    late = statistics.median(one.memory for one in samples[-quarter:])
+    found = [f"memory grew from {early:.0f} to {late:.0f} kB"] if late > early * GROWTH else []
+    if last.sessions:
+        found.append(f"{last.sessions} sessions are left")
+    if float(last.reserved):
+        found.append(f"{last.reserved} EUR are still reserved")
+    if last.files > first.files:
+        found.append(f"{last.files - first.files} descriptors are left open")
+    return found if balanced else [*found, "the books do not close"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/soak")
+    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--rate", type=float, default=20.0, help="new data sessions, calls and messages per second")
+    parser.add_argument("--csv", type=Path, help="where to write what was seen, a line every 5 s")
+    options = parser.parse_args()
+    seconds = round(options.minutes * 60)
+    with tempfile.TemporaryDirectory(prefix="ocs-soak-") as directory, House(Path(directory)) as house:
+        begun = time.monotonic()
+        first = look(house, begun)
+        simulators = [simulate(house, "mno", options.rate, seconds), simulate(house, "sip", options.rate / 4, seconds)]
+        samples = []
+        while any(one.poll() is None for one in simulators):
+            time.sleep(5)
+            samples.append(look(house, begun))
+            print(samples[-1], flush=True)
+        failed = [one.returncode for one in simulators if one.returncode]
+        time.sleep(5)
+        last = look(house, begun)
+        problems = judge(first, samples, last, house.audit()["balanced"])
+        problems += [f"a simulator ended with {code}" for code in failed]
+    if options.csv:
+        with options.csv.open("w", newline="") as file:
+            csv.writer(file).writerows([Sample._fields, first, *samples, last])
+    print(first, last, sep="\n")
+    print("\n".join(problems) or "nothing leaks, the books close")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
