@@ -40,11 +40,6 @@ BUGS = {
     "takes buckets before they start": ("and a[b + STARTS] <= now", ""),
     "starts no clock": ("first_end = start_clocks(a, NOW)", ""),
     "lets the reaper miss a clock": ("if first_end then", "if false then"),
-    "takes the bonus from the main balance as well": (
-        "a[RESERVED] = a[RESERVED] + due - bonus",
-        "a[RESERVED] = a[RESERVED] + due",
-    ),
-    "keeps the bonus it held": ("if k[BEYOND] then shift(a, k[BEYOND], 3, 0, 0, -1) end", ""),
     "mixes bonus money with the main money": (" .. ' bonus' or", " or"),
     "sells overage at the plan's price": ("return packed and read_once(packed) or q, more[2]", "return q, more[2]"),
     "counts overage for the plan's tiers": (
