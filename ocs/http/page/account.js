@@ -1,7 +1,7 @@
 // One subscriber: found by any identity, shown live, and helped.
 
 import { get, newKey, send, stream } from "./api.js";
-import { bucket, el, nothing, quantity, table, until, when } from "./parts.js";
+import { bucket, el, meter, nothing, quantity, table, until, when } from "./parts.js";
 
 const NEWEST = 20;
 const PAGE = 1000;
@@ -93,7 +93,7 @@ function frame(account) {
     el("div", { id: "account-figures", class: "figures" }),
     el("p", { id: "done", role: "status" }),
     el("div", { class: "forms" }, actions(account)),
-    ...part("account-buckets", "Buckets"), ...part("account-sessions", "Open sessions"),
+    ...part("account-buckets", "Buckets"), el("div", { id: "account-meters" }), ...part("account-sessions", "Open sessions"),
     el("div", { class: "pair even" },
       list("Requests as they come", "requests", nothing("Waiting for the next request over either door.", "requests-none")),
       list("Last entries in the ledger", "entries"))));
@@ -182,6 +182,7 @@ async function drawNow(account) {
   if (Number(money.overrun)) figures.push(["overrun", money.overrun]);
   $("account-figures").replaceChildren(...figures.map(([name, value]) => el("p", {}, el("span", {}, name), `${value} ${currency}`)));
   $("account-buckets").replaceChildren(...(account.buckets.length ? account.buckets.map((one) => bucket(one, currency)) : [nothing("None.")]));
+  $("account-meters").replaceChildren(...(account.meters.length ? [el("h3", {}, "This period"), ...account.meters.map((one) => meter(one, currency))] : []));
   drawSessions(account);
   $("entries").replaceChildren(...entries.map((entry) => el("li", {}, when(entry.at),
     el("span", { class: "what", title: entry.session }, entry.explanation), el("span", { class: "after", title: "money left after it" }, after(entry, currency)))));

@@ -131,3 +131,14 @@ export function bucket(one, currency) {
     bar(label, one.initial, one.remaining, one.reserved),
     el("p", { class: "names" }, el("span", {}, `${say(one.remaining)} left`), el("span", {}, `${say(one.reserved)} reserved`), el("span", {}, `of ${say(one.initial)}`)));
 }
+
+// What is counted in a period: use and money, and how far both may go.
+export function meter(one, currency) {
+  const upto = (value, limit, say) => say(value) + (limit === null ? "" : ` of ${say(limit)}`);
+  const said = [
+    one.unit && upto(one.used, one.limit, (value) => quantity(one.unit, value, currency)),
+    upto(one.spent, one.cap, (value) => `${value} ${currency}`),
+    one.lifted && "limits lifted",
+  ];
+  return el("p", { class: "meter" }, el("strong", {}, one.name), el("span", {}, said.filter(Boolean).join(", ")), el("span", { class: "names" }, `ends in ${until(one.ends_at)}`));
+}
