@@ -27,6 +27,7 @@ NEARLY = {
     "CatalogueCreate": {"files": {"a.toml": ""}, "comment": "x"},
     "PortabilityPut": {"numbers": {"491701234567": None}},
     "PublicationCreate": {"comment": "x"},
+    "LiftCreate": {"reference": "x"},
 }
 WITH_BODY = [row for row in OPERATIONS if row.body]
 
