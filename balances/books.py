@@ -538,22 +538,16 @@ def means(account: AccountBook, key: KeyBook, unit: Unit, now: int) -> Means:
     return Means(sums[unit], bonus, bonus + max(0, account.available))
 
 
-def limited(account: AccountBook, key: KeyBook, had: Means) -> Means:
-    """What may be spent of it in the period, by the limits of the quote's meters."""
-    if not key.quote.meters:
-        return had
-    room = account.meters.room(key.quote.meters, key.unit)
-    return Means(had.units, had.bonus, min(had.money, room.money), room.units)
-
-
 def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     """Reserve up to ``wanted`` units, allowances first, or refuse if fewer than ``least`` are to be had."""
     quote = key.quote
     least = max(1, min(use.least, use.wanted))
     key.overage = overage(account, key, now)
     unlimited = means(account, key, use.unit, now)
-    had = limited(account, key, unlimited)
+    room = account.meters.room(quote.meters, key.unit, least)
+    had = Means(unlimited.units, unlimited.bonus, min(unlimited.money, room.money), room.units)
     wanted = use.wanted if not quote.share else _share(account, key, had, use.wanted, max(least, quote.floor))
+    wanted = min(wanted, room.stretch)
     if key.overage and least <= had.units < wanted:
         wanted = had.units  # a grant of its own, since what follows is on other terms
     granted = had.reach(account, key, wanted)
@@ -577,7 +571,7 @@ def reserve(account: AccountBook, key: KeyBook, use: Use, now: int) -> Grant:
     account.meters.hold(quote.meters, key.unit, granted, due)
     left = Means(had.units - paid, had.bonus - bonus, had.money - due, had.most - granted)
     key.short = granted < wanted or left.reach(account, key, least) < least
-    terms = key.terms() if bought else quote.terms
+    terms = room.beyond or (key.terms() if bought else quote.terms)
     ends_in = None if end == NEVER else end - now
     return Grant(key=use.key, granted=granted, cost=due - bonus, final=key.short, terms=terms, ends_in=ends_in)
 

@@ -261,7 +261,9 @@ class Metering(Record, frozen=True, kw_only=True):
     warn: int | None = None
     """Money from which on the subscriber is warned, once a period."""
     limit: int | None = None
-    """Units beyond which nothing more is reserved."""
+    """Units beyond which nothing more is reserved, or reserved on other terms."""
+    beyond: bytes = b""
+    """The terms of grants that begin at the limit; empty: there are none."""
     axis: bool = False
     """The steps of the price run along the units of this meter, not of the session."""
 

@@ -54,6 +54,10 @@ class Room:
 
     units: int = UNLIMITED
     money: int = UNLIMITED
+    stretch: int = UNLIMITED
+    """Units to the next limit at which the terms change."""
+    beyond: bytes = b""
+    """The terms by limits that are reached; empty: the quote's."""
 
 
 class Meters(dict[str, MeterBook]):
@@ -108,8 +112,12 @@ class Meters(dict[str, MeterBook]):
                 warned.append(each.meter)
         return warned
 
-    def room(self, meterings: tuple[Metering, ...], unit: Unit) -> Room:
-        """What the limits leave; those that were lifted leave all."""
+    def room(self, meterings: tuple[Metering, ...], unit: Unit, least: int) -> Room:
+        """What the limits leave; those that were lifted leave all.
+
+        Where the terms change, fewer than ``least`` units are not worth a grant of their own: the limit is reached. Of
+        several that are, the last named says the terms.
+        """
         room = Room()
         for each in meterings:
             meter = self.get(each.meter)
@@ -118,5 +126,11 @@ class Meters(dict[str, MeterBook]):
             if each.cap is not None:
                 room.money = min(room.money, max(0, each.cap - meter.spent - meter.held_money))
             if each.limit is not None and meter.unit is unit:
-                room.units = min(room.units, max(0, each.limit - meter.used - meter.held))
+                left = max(0, each.limit - meter.used - meter.held)
+                if not each.beyond:
+                    room.units = min(room.units, left)
+                elif left < least:
+                    room.beyond = each.beyond
+                else:
+                    room.stretch = min(room.stretch, left)
         return room

@@ -52,7 +52,7 @@ from balances.scripts import VERBS, script
 from balances.server import Durability, StoreRefused, check_server
 from balances.wire import bounded, pack, text
 
-FORMAT = 5
+FORMAT = 6
 """Version of how data lie in the store."""
 
 OPERATIONS_KEPT = 30 * DAY

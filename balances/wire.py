@@ -98,17 +98,19 @@ def unpack_quote(packed: bytes) -> Quote:
         overage=tuple(
             _unpack_overage(text(offer), own) for offer, own in zip(overage[::2], overage[1::2], strict=True)
         ),
-        meters=tuple(_read_metering(*metered[at : at + 7]) for at in range(0, len(metered), 7)),
+        meters=tuple(_read_metering(*metered[at : at + 8]) for at in range(0, len(metered), 8)),
     )
 
 
 def _metering(each: Metering) -> list[object]:
     unit = each.unit.value if each.unit else ""
     limits = [-1 if limit is None else bounded(limit) for limit in (each.cap, each.warn, each.limit)]
-    return [each.meter, unit, bounded(each.ends_at), *limits, int(each.axis)]
+    return [each.meter, unit, bounded(each.ends_at), *limits, int(each.axis), each.beyond]
 
 
-def _read_metering(name: bytes, unit: bytes, ends_at: int, cap: int, warn: int, limit: int, axis: int) -> Metering:
+def _read_metering(
+    name: bytes, unit: bytes, ends_at: int, cap: int, warn: int, limit: int, axis: int, beyond: bytes
+) -> Metering:
     return Metering(
         meter=text(name),
         unit=Unit(text(unit)) if unit else None,
@@ -117,6 +119,7 @@ def _read_metering(name: bytes, unit: bytes, ends_at: int, cap: int, warn: int, 
         warn=None if warn < 0 else warn,
         limit=None if limit < 0 else limit,
         axis=axis == 1,
+        beyond=beyond,
     )
 
 

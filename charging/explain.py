@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from balances.ledger import Account, Overage, Quote, Record, Unit
-from balances.money import LIMIT
+from balances.meters import MeterBook, Meters
 from balances.price import cost, reach
 from charging.catalogue import terms
 from charging.catalogue.plan import Match
@@ -85,8 +85,9 @@ class _Purse:
     """What an account could still pay with, as items are priced one after the other."""
 
     def __init__(self, account: Account | None, now: int) -> None:
+        self.now = now
         self.money = max(0, account.available) if account else 0
-        self.meters = {meter.name: meter for meter in account.meters if meter.ends_at > now} if account else {}
+        self.meters = _meters(account) if account else Meters()
         self.buckets = [] if account is None else [bucket for bucket in account.buckets if bucket.runs(now)]
         self.left = {bucket.id: max(0, bucket.counters.remaining) for bucket in self.buckets}
 
@@ -110,17 +111,6 @@ class _Purse:
         axis = next((each.meter for each in quote.meters if each.axis), "")
         return self.meters[axis].used if axis in self.meters else 0
 
-    def room(self, quote: Quote, unit: Unit) -> tuple[int, int]:
-        """Units and money that the limits of the quote's meters leave."""
-        units, money = [LIMIT], [LIMIT]
-        for each in quote.meters:
-            meter = self.meters.get(each.meter)
-            if meter is None or not meter.lifted:
-                used = (meter.used + meter.reserved, meter.spent + meter.reserved_money) if meter else (0, 0)
-                units += [max(0, each.limit - used[0])] if each.limit is not None and each.unit is unit else []
-                money += [max(0, each.cap - used[1])] if each.cap is not None else []
-        return min(units), min(money)
-
     def bonus(self, quote: Quote) -> int:
         """Bonus money that may pay."""
         return sum(self.left[b.id] for b in self.buckets if b.unit is Unit.MONEY and b.offer in quote.offers)
@@ -141,6 +131,16 @@ class _Purse:
                 yield bucket.id, "it does not pay for this use"
             else:
                 yield bucket.id, "others pay for all of it" if self.left[bucket.id] else "it is used up"
+
+
+def _meters(account: Account) -> Meters:
+    """A copy of the account's meters."""
+    meters = Meters()
+    for each in account.meters:
+        meters[each.name] = MeterBook(
+            each.name, each.unit, each.ends_at, each.used, each.spent, each.reserved, each.reserved_money, each.lifted
+        )
+    return meters
 
 
 def price(quote: Quote, units: int, place: int = 0) -> int:
@@ -174,12 +174,14 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     )
     if quoted.quote is None or quoted.denied is Reason.UNRATEABLE:
         return about
+    purse.meters.enter(quoted.quote.meters, purse.now)
     place = purse.place(quoted.quote)
     full = price(quoted.quote, units, place)
     if quoted.denied:
         return replace(about, price=full, tax=_tax(quoted, full), available=purse.money)
     quote, unit = quoted.quote, quoted.unit
-    most, spendable = purse.room(quote, unit)
+    room = purse.meters.room(quote.meters, unit, quoted.service.least if quoted.service else 1)
+    most, spendable = min(room.units, room.stretch), room.money
     allowed = purse.pay(quote, unit, min(units, most))
     paid = sum(one.units for one in allowed)
     left = min(units, most) - paid
@@ -196,7 +198,7 @@ def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:
     purse.money -= due
     granted = paid + bought
     refused = Reason.LIMIT_REACHED if limited else Reason.NO_CREDIT
-    said = terms.decode(beyond.terms) if beyond else None
+    said = terms.decode(room.beyond or (beyond.terms if beyond else b""))
     payments = (*allowed, *gifts)
     return replace(
         about,

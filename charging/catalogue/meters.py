@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from charging.catalogue import quantities
+from msgspec.structs import replace
+
+from charging.catalogue import quantities, terms
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.periods import Meter
 from charging.catalogue.plan import Rate
@@ -33,10 +35,14 @@ def meter(findings: Findings, name: str, entry: Entry, services: Services) -> Me
     if written.service and written.service not in findings.entries["services"]:
         findings.unknown(entry.source("service"), "services", written.service)
     kind = ServiceKind(written.service) if written.service in set(ServiceKind) else None
-    terms = services.get(kind) if kind else None
-    unit = terms.unit if terms else None
+    known = services.get(kind) if kind else None
+    unit = known.unit if known else None
     if written.limit and not written.service:
         findings.problem(entry.source("limit"), "a limit is in units of a service", 'write service = "data"')
+    if written.throttle and not written.limit:
+        findings.problem(
+            entry.source("throttle"), "use is slowed down beyond a limit, there is none", 'write limit = "50 GB"'
+        )
     limit = None
     if written.limit and unit:
         limit = findings.read(entry, "limit", lambda: quantities.quantity(written.limit, unit), 1)
@@ -52,6 +58,7 @@ def meter(findings: Findings, name: str, entry: Entry, services: Services) -> Me
         currency=currency,
         warn=_warning(findings, entry),
         limit=limit,
+        throttle=written.throttle,
         source=entry.source(),
     )
 
@@ -108,4 +115,11 @@ def counted(
     for each in found:
         if each.currency not in ("", currency):
             findings.problem(where, f"meter {each.name} is capped in {each.currency}, the plan in {currency}")
-    return found
+    return tuple([_with_terms(each, rate) for each in found])
+
+
+def _with_terms(meter: Meter, rate: Rate) -> Meter:
+    """The meter with the terms of what is granted beyond its limit, if that is slowed down."""
+    if not meter.throttle:
+        return meter
+    return replace(meter, beyond=terms.encode(replace(rate.service, throttle=meter.throttle)))

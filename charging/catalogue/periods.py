@@ -28,6 +28,10 @@ class Meter(Record, frozen=True, kw_only=True):
     warn: Fraction
     """Share of the cap from which on the subscriber is warned; 0: never."""
     limit: int | None
+    throttle: str
+    """What the use beyond the limit is slowed down to; empty: nothing is granted there."""
+    beyond: bytes = b""
+    """The terms of grants beyond the limit, of the service whose line counts into it; empty: there are none."""
     source: Source
 
     def metering(self, at: int, zone: ZoneInfo, factor: Fraction, axis: str) -> Metering:
@@ -41,6 +45,7 @@ class Meter(Record, frozen=True, kw_only=True):
             warn=int(cap * self.warn) if cap is not None and self.warn else None,
             limit=self.limit,
             axis=self.name == axis,
+            beyond=self.beyond,
         )
 
 

@@ -156,6 +156,7 @@ class MeterText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cap: str = ""
     warn: str = ""
     limit: str = ""
+    throttle: str = ""
 
 
 class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):

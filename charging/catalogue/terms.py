@@ -85,9 +85,12 @@ def outlasting(quote: Quote, validity: int, switch: int) -> Quote:
 
 
 def shortened(quote: Quote, validity: int) -> Quote:
-    """The quote with terms of this validity (seconds), beyond its offers too."""
+    """The quote with terms of this validity (seconds), beyond its offers and its meters' limits too."""
     overage = tuple([replace(each, terms=_valid_for(each.terms, validity)) for each in quote.overage])
-    return replace(quote, terms=_valid_for(quote.terms, validity), overage=overage)
+    meters = tuple(
+        [replace(each, beyond=_valid_for(each.beyond, validity)) if each.beyond else each for each in quote.meters]
+    )
+    return replace(quote, terms=_valid_for(quote.terms, validity), overage=overage, meters=meters)
 
 
 def _valid_for(packed: bytes, validity: int) -> bytes:

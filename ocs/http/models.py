@@ -436,8 +436,9 @@ class PricedItemView(Record, frozen=True, kw_only=True):
     reason: Reason
     payments: tuple[PaymentView, ...]
     overage: str
-    """The offer that is used up and says what holds beyond it; ``throttle``: what the network slows it down to."""
+    """The offer that is used up and says what holds beyond it."""
     throttle: str
+    """What the network slows the use down to, by the overage or by a meter's limit that is reached."""
 
 
 class PriceView(Record, frozen=True, kw_only=True):

@@ -162,6 +162,8 @@ def reasons(explanation: Explanation) -> Iterator[str]:
         if item.overage:
             slowed = f", slowed down to {item.throttle}" if item.throttle else ""
             yield f"Beyond it the overage of offer {item.overage} holds{slowed}."
+        elif item.throttle:
+            yield f"A meter's limit is reached: slowed down to {item.throttle}."
         if item.cost:
             yield f"Money pays {readable(explanation.currency, item.cost)}."
         if item.why:

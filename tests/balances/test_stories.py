@@ -96,9 +96,12 @@ class Teller:
 
     def metering(self, text: str) -> Metering:
         name, ends_at, *rest = text.split(":")
-        options = {key: int(value) for key, _, value in (each.partition("~") for each in rest)}
+        said = {key: value for key, _, value in (each.partition("~") for each in rest)}
+        beyond = said.pop("beyond", "").encode()
+        options = {key: int(value) for key, value in said.items()}
         unit = Unit.OCTETS if options.pop("octets", 0) else None
-        return Metering(meter=name, ends_at=int(ends_at), unit=unit, axis=bool(options.pop("axis", 0)), **options)
+        axis = bool(options.pop("axis", 0))
+        return Metering(meter=name, ends_at=int(ends_at), unit=unit, axis=axis, beyond=beyond, **options)
 
     async def do_lift(self, words: list[str], expected: str) -> None:
         account, operation, meter, ends_at = words

@@ -28,7 +28,7 @@ BUNDLES = re.findall(
 )
 ROWS = re.findall(r"^\| ((?:data|voice|sms) \S+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
 
-METERED = re.findall(r"^\| monthly \| (\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+METERED = re.findall(r"^\| monthly \| (\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.*?)\|$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +155,9 @@ def test_mistakes_are_said_as_printed() -> None:
     assert mistakes(MISTAKE.replace("prize", "price")) == said[1:]
 
 
-@pytest.mark.parametrize(("group", "before", "units", "granted", "cost"), METERED)
+@pytest.mark.parametrize(("group", "before", "units", "granted", "cost", "throttle"), METERED)
 async def test_meters_of_the_page_are_counted(
-    page: Catalogue, group: str, before: str, units: str, granted: str, cost: str
+    page: Catalogue, group: str, before: str, units: str, granted: str, cost: str, throttle: str
 ) -> None:
     desk = Desk(MemoryLedger(), page)
     new = NewAccount(id="alice", plan="monthly", currency="EUR", credit_limit=10**12, identities=(MAIN,))
@@ -172,7 +172,8 @@ async def test_meters_of_the_page_are_counted(
     earlier = await desk.say(Phase.UPDATE, item(used=before), service=service)
     desk.now += 1000
     opened = await desk.say(Phase.OPEN, item(wanted=units), service=service, session="later")
-    assert opened.items[0].granted == quantity(granted, Unit.OCTETS)
+    (got,) = opened.items
+    assert (got.granted, got.throttle) == (quantity(granted, Unit.OCTETS), throttle.strip())
     closed = await desk.say(Phase.CLOSE, item(used=granted), service=service, session="later")
     assert format_amount(closed.spent) == cost
     assert earlier.result is Result.OK

@@ -103,6 +103,15 @@ METERED = (
         overage=(Overage(offer="small", price=Price(0, (Step(None, 1, 1),)), terms=b"beyond"),),
         meters=(Metering(meter="month", unit=Unit.OCTETS, ends_at=1300, cap=200, axis=True),),
     ),
+    Quote(
+        price=Price(0, (Step(None, 1, 1),)),
+        offers=("big",),
+        terms=b"fast",
+        meters=(
+            Metering(meter="month", unit=Unit.OCTETS, ends_at=1300, limit=15, beyond=b"slow"),
+            Metering(meter="day", unit=Unit.OCTETS, ends_at=1300, limit=40, beyond=b"crawling"),
+        ),
+    ),
 )
 """Periods end one after the other, so that meters move on while sessions hold units."""
 

@@ -54,6 +54,8 @@ BUGS = {
     "prices by the session, not the meter": ("place = axis_of(a, q.meters) or base", "place = base"),
     "lets a grant pass the cap": ("money = min(unlimited, money)", "money = unlimited"),
     "warns too late": ("warn <= m[i + M_SPENT]", "warn < m[i + M_SPENT]"),
+    "slows nothing down beyond a meter's limit": ("beyond or terms", "terms"),
+    "lets a grant pass the limit at which it is slowed down": ("if stretch then", "if false then"),
     "ignores the credit limit": ("- a[RESERVED] + a[CREDIT_LIMIT]\n", "- a[RESERVED]\n"),
     "accepts old terms": ("if a[VERSION] ~= TERMS then", "if false then"),
     "grants to the suspended": ("a[STATUS] ~= 'active' and a[STATUS]", "false"),

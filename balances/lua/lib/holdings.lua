@@ -228,9 +228,9 @@ local function reserve(a, k, unit, wanted, least, now)
     least = max(1, min(least, wanted))
     if k[BEYOND] or q.overage then choose_overage(a, k, now) end
     local allowed, bonus, unlimited = means(a, k, unit, now)
-    local money, most = unlimited, LIMIT * 2
+    local money, most, stretch, beyond = unlimited, LIMIT * 2, nil, nil
     if q.meters then
-        most, money = meters_room(a, q.meters, k[K_UNIT])
+        most, money, stretch, beyond = meters_room(a, q.meters, k[K_UNIT], least)
         money = min(unlimited, money)
     end
     if q.share and q.share > 0 then -- of what is left, exactly rounded down
@@ -238,6 +238,7 @@ local function reserve(a, k, unit, wanted, least, now)
         local rest = fmod(left, 100)
         wanted = min(wanted, max(least, q.floor, (left - rest) / 100 * q.share + div(rest * q.share, 100)))
     end
+    if stretch then wanted = min(wanted, stretch) end
     if allowed >= least and allowed < wanted and k[BEYOND] and k[BEYOND][1] ~= '' then
         wanted = allowed -- a grant of its own, since what follows is on other terms
     end
@@ -267,7 +268,7 @@ local function reserve(a, k, unit, wanted, least, now)
     k[COST] = k[COST] + due - bonus
     hold_meters(a, q.meters, k[K_UNIT], granted, due)
     k[SHORT] = granted < wanted or had_of(a, k, least, allowed - paid, money - due, most - granted) < least
-    return granted, due - bonus, k[SHORT], ends < LIMIT and ends - now or -1, terms
+    return granted, due - bonus, k[SHORT], ends < LIMIT and ends - now or -1, beyond or terms
 end
 
 -- What a key holds is used (1), or, taken back, held again (-1): so its meters say.

@@ -3,8 +3,8 @@
 
 local M_NAME, M_UNIT, M_ENDS, M_USED, M_SPENT, M_HELD, M_HELD_MONEY, M_LIFTED = 0, 1, 2, 3, 4, 5, 6, 7
 local M_STRIDE, MOST_METERS = 8, 32
--- Of a quote's metering; CAP, WARN, MOST_UNITS are -1 where there is none.
-local N_METER, N_UNIT, N_ENDS, N_CAP, N_WARN, N_MOST_UNITS, N_AXIS, N_STRIDE = 0, 1, 2, 3, 4, 5, 6, 7
+-- Of a quote's metering; CAP, WARN, MOST_UNITS are -1 where there is none, BEYOND is ''.
+local N_METER, N_UNIT, N_ENDS, N_CAP, N_WARN, N_MOST_UNITS, N_AXIS, N_BEYOND, N_STRIDE = 0, 1, 2, 3, 4, 5, 6, 7, 8
 
 local opened = {} -- by account
 
@@ -104,20 +104,28 @@ local function count_meters(a, meterings, unit, units, money)
     end
 end
 
--- What the limits leave, in units and in money; those that were lifted leave all.
-local function meters_room(a, meterings, unit)
-    local units, money = LIMIT * 2, LIMIT * 2
-    local m = meterings and meters_of(a)
-    for n = 1, meterings and #meterings or 0, N_STRIDE do
+-- What the limits leave, in units and in money; those that were lifted leave all. Then the units to the next limit at
+-- which the terms change, and the terms by limits that leave fewer than least, the last named of them; or false.
+local function meters_room(a, meterings, unit, least)
+    local units, money, stretch, beyond = LIMIT * 2, LIMIT * 2, LIMIT * 2, false
+    local m = meters_of(a)
+    for n = 1, #meterings, N_STRIDE do
         local i, cap, most = find_meter(m, meterings[n + N_METER]), meterings[n + N_CAP], meterings[n + N_MOST_UNITS]
         if i and not m[i + M_LIFTED] then
             if cap >= 0 then money = min(money, max(0, cap - m[i + M_SPENT] - m[i + M_HELD_MONEY])) end
             if most >= 0 and m[i + M_UNIT] == unit then
-                units = min(units, max(0, most - m[i + M_USED] - m[i + M_HELD]))
+                local left = max(0, most - m[i + M_USED] - m[i + M_HELD])
+                if meterings[n + N_BEYOND] == '' then
+                    units = min(units, left)
+                elseif left < least then
+                    beyond = meterings[n + N_BEYOND]
+                else
+                    stretch = min(stretch, left)
+                end
             end
         end
     end
-    return units, money
+    return units, money, stretch, beyond
 end
 
 -- Units used of the meter along which the price's steps run, and units held of it; nothing if there is none.

@@ -158,3 +158,72 @@ open s op=1 | k wanted=50 quote=data -> done
 update s op=2 | k used=20 wanted=10 quote=data -> done warned=month
 update s op=2 | k used=20 wanted=10 quote=data -> done replayed=yes warned=month
 meter ann month -> used=20 spent=20 reserved=10
+
+story at a limit where the terms change a grant ends; the next ones are on the other terms, at the same price
+quote data steps=-:1:1 meters=month:5000:octets~1:limit~100:beyond~slow
+account ann money=1000
+open s | k wanted=80 quote=data -> done | k granted=80 final=no terms=data
+update s | k used=80 wanted=80 quote=data -> done | k granted=20 cost=20 final=no terms=data
+update s | k used=20 wanted=80 quote=data -> done | k granted=80 cost=80 final=no terms=slow
+close s | k used=80 -> done spent=180
+meter ann month -> used=180 spent=180 reserved=0
+
+story what others hold is on the way to the limit; what they give back is not
+quote data offers=gig meters=month:5000:octets~1:limit~100:beyond~slow
+account ann
+open s | k wanted=70 quote=data -> done | k granted=70 terms=data
+open t | k wanted=70 quote=data -> done | k granted=30 final=no terms=data
+open u | k wanted=70 quote=data -> done | k granted=70 final=no terms=slow
+close s | k used=10 -> done
+update u | k used=70 wanted=70 quote=data -> done | k granted=70 terms=slow    # 10 + 30 + 70
+update t | k used=0 wanted=0 quote=data -> done
+update u | k used=0 wanted=70 quote=data -> done | k granted=20 terms=data
+
+story a rest that is not worth a grant counts as nothing left
+quote data meters=month:5000:octets~1:limit~100:beyond~slow
+account ann
+open s | k wanted=95 quote=data -> done | k granted=95
+update s | k used=95 wanted=50 least=6 quote=data -> done | k granted=50 terms=slow
+update s | k used=0 wanted=50 least=5 quote=data -> done | k granted=5 terms=data
+
+story a report beyond the grant that ends at the limit is counted, and the next grant is on the other terms
+quote data meters=month:5000:octets~1:limit~100:beyond~slow
+account ann
+open s | k wanted=100 quote=data -> done | k granted=100 terms=data
+update s | k used=130 wanted=50 quote=data -> done | k granted=50 terms=slow
+meter ann month -> used=130 reserved=50
+
+story steps of fair use: the last limit that is reached says the terms
+quote data meters=soft:5000:octets~1:limit~100:beyond~slow,hard:5000:octets~1:limit~150:beyond~crawling
+account ann
+open s | k wanted=200 quote=data -> done | k granted=100 terms=data
+update s | k used=100 wanted=200 quote=data -> done | k granted=50 terms=slow
+update s | k used=50 wanted=200 quote=data -> done | k granted=200 terms=crawling
+
+story a limit that stops holds beyond one that changes the terms
+quote data meters=soft:5000:octets~1:limit~100:beyond~slow,hard:5000:octets~1:limit~150
+account ann
+open s | k wanted=200 quote=data -> done | k granted=100 final=no terms=data
+update s | k used=100 wanted=200 quote=data -> done | k granted=50 final=yes terms=slow
+update s | k used=50 wanted=200 quote=data -> done | k granted=0 refused=spending-limit
+
+story the terms of a limit go before those of a used-up bundle
+quote fast
+quote data offers=gig overage=gig:fast meters=month:5000:octets~1:limit~100:beyond~slow
+account ann
+give ann gig octets 80
+open s | k wanted=200 quote=data -> done | k granted=80 terms=data
+update s | k used=80 wanted=200 quote=data -> done | k granted=20 terms=fast
+update s | k used=20 wanted=200 quote=data -> done | k granted=200 terms=slow
+
+story the next period is at full speed, and so is who consented
+quote march meters=roaming:2000:octets~1:limit~100:beyond~slow
+quote april meters=roaming:3000:octets~1:limit~100:beyond~slow
+account ann
+open s | k wanted=0 used=100 quote=march -> done
+update s | k wanted=50 quote=march -> done | k granted=50 terms=slow
+lift ann consent roaming 2000 -> repeated=no
+update s | k wanted=50 quote=march -> done | k granted=50 terms=march
+now 2001
+update s | k used=0 wanted=150 quote=april -> done | k granted=100 terms=april
+update s | k used=100 wanted=150 quote=april -> done | k granted=150 terms=slow

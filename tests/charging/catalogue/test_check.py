@@ -334,6 +334,7 @@ limit = "1 GB"
 period = "day"
 service = "dta"
 warn = "80 %"
+throttle = "slow"
 
 [meters.dollars]
 period = "week"
@@ -367,10 +368,11 @@ def test_mistakes_in_meters() -> None:
         6: "a limit is in units of a service",
         10: "no such entry of services: 'dta'",
         11: "a warning is a share of the cap",
-        20: "a first block belongs to a session",
-        21: "setup belongs to a session",
-        22: "meter dollars does not count octets",
-        27: "no such entry of meters: 'mnth'",
+        12: 'use is slowed down beyond a limit, there is none (write limit = "50 GB")',
+        21: "a first block belongs to a session",
+        22: "setup belongs to a session",
+        23: "meter dollars does not count octets",
+        28: "no such entry of meters: 'mnth'",
     }
     for line, message in expected.items():
         assert said[line].startswith(message), said
