@@ -6,9 +6,9 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from balances.ledger import Charge, Ledger, NewAccount, Phase, Quote, Unit, Use
+from balances.ledger import Charge, Charged, Ledger, Metering, NewAccount, Phase, Quote, Unit, Use
 from balances.money import MICRO
-from balances.price import cost, reach
+from balances.price import Price, cost, reach
 from charging.catalogue import parse
 from charging.catalogue.load import SAMPLE
 from charging.rating import Rounding, Tariff, Tier, price, rounded, scaled
@@ -116,36 +116,99 @@ def test_tax_lines_add_up_to_the_tax_of_the_whole(payments: list[int]) -> None:
     assert abs(Fraction(lines) - Fraction(19 * sum(payments), 119)) <= Fraction(1, 2)
 
 
+class Till:
+    """An account of its own that uses one thing, and what that should come to: the price of the whole, however split.
+
+    Along a meter the whole is what all its sessions used, otherwise each session is one.
+    """
+
+    def __init__(self, ledger: Ledger, made: Price, along: bool, cap: int | None) -> None:
+        self.ledger, self.made, self.along, self.cap = ledger, made, along, cap
+        meter = Metering(meter="m", unit=Unit.SECONDS, ends_at=10**6, cap=cap, axis=along)
+        self.quote = Quote(price=made, meters=(meter,) if along or cap is not None else ())
+        self.place = self.owed = self.asked = 0
+
+    async def open(self, name: str) -> None:
+        new = NewAccount(id=name, plan="p", currency="EUR", credit_limit=10**14)
+        self.name, self.address = name, (await self.ledger.open_account(new, 0)).address
+
+    async def say(self, phase: Phase, session: str, used: int, wanted: int) -> Charged:
+        self.asked += 1
+        use = Use(key="k", unit=Unit.SECONDS, used=used, wanted=wanted, quote=self.quote)
+        charge = Charge(
+            address=self.address, version=1, session=self.name + session, operation=f"{self.asked}", fingerprint=0,
+            phase=phase, door="test", now=self.asked, deadline=10**6, uses=(use,),
+        )  # fmt: skip
+        return await self.ledger.charge(charge)
+
+    async def use(self, session: str, parts: list[tuple[int, int]]) -> None:
+        """Report these units and want those, one after the other; each report has settled what it should."""
+        if not self.along:
+            self.place = 0
+        await self.say(Phase.OPEN, session, 0, 20)
+        for number, (used, wanted) in enumerate(parts, 1):
+            due = cost(self.made, self.place + used) - cost(self.made, self.place)
+            self.place += used
+            self.owed += due
+            answer = await self.say(Phase.CLOSE if number == len(parts) else Phase.UPDATE, session, used, wanted)
+            (grant,) = answer.grants
+            assert grant.settled == due, (self.made, parts)
+            held = cost(self.made, self.place + grant.granted) - cost(self.made, self.place)
+            assert grant.cost == held, (self.made, parts)
+            assert self.cap is None or not held or self.owed + held <= self.cap
+            assert number == len(parts) or self.cap is not None or grant.granted == wanted
+
+    async def use_at_once(self, units: int) -> None:
+        """As an event, in one piece."""
+        place = self.place if self.along else 0
+        due = cost(self.made, place + units) - cost(self.made, place)
+        answer = await self.say(Phase.EVENT, "event", 0, units)
+        if self.cap is not None and due and self.owed + due > self.cap:
+            assert answer.grants[0].refused == "spending-limit"
+        else:
+            assert answer.grants[0].cost == due
+            self.owed += due
+
+
 async def test_both_ledgers_charge_what_random_tariffs_say(ledger: Ledger) -> None:
-    """In one piece as an event, and split over a session."""
+    """Converted or not, in sessions however split or as an event, along a meter or not, with a cap or without one."""
     chance = Random(8506)
-    new = NewAccount(id="a", plan="p", currency="EUR", credit_limit=10**14)
-    address = (await ledger.open_account(new, 0)).address
+    seen = set()
     for number in range(150):
-        made = price(_any(chance), LARGEST)
-        parts = [chance.randint(0, 300) for _ in range(3)]
-        quote = Quote(price=made)
-        spent = 0
-        for step, part in enumerate(parts):
-            use = Use(key="k", unit=Unit.SECONDS, used=part, wanted=chance.randint(0, 90), quote=quote)
-            phase = Phase.OPEN if not step else Phase.CLOSE if step == 2 else Phase.UPDATE
-            charge = Charge(
-                address=address, version=1, session=f"s{number}", operation=f"{step}", fingerprint=0, phase=phase,
-                door="test", now=step, deadline=10**6, uses=(use,),
-            )  # fmt: skip
-            spent = (await ledger.charge(charge)).spent
-        assert spent == cost(made, sum(parts)), (made, parts)
+        along, capped = chance.random() < 0.4, chance.random() < 0.3
+        made = price(scaled(_any(chance, along), chance.choice(CONVERSIONS)), LARGEST)
+        cap = chance.randint(0, 2 * cost(made, 600)) if capped else None
+        till = Till(ledger, made, along, cap)
+        await till.open(f"a{number}")
+        for session in ("first", "second"):
+            parts = [(chance.randint(0, 300), chance.randint(1, 90)) for _ in range(chance.randint(1, 4))]
+            await till.use(session, parts)
+        await till.use_at_once(chance.randint(1, 300))
+        account = await ledger.account(till.address)
+        assert (account.money.debited, account.money.reserved) == (till.owed, 0), made
+        seen.add((along, capped))
+    assert len(seen) == 4
+    assert (await ledger.audit()).balanced
 
 
-def _any(chance: Random) -> Tariff:
+CONVERSIONS = (Fraction(1), Fraction(1), Fraction("1.0837"), Fraction(1, 3), Fraction("161.215"))
+
+
+def _any(chance: Random, along: bool) -> Tariff:
+    """A tariff; ``along`` a meter it has nothing that belongs to a session."""
     block = chance.choice([1, 6, 30, 60])
+    first = 0 if along else chance.choice([0, 0, 30, 60, 7])
+    ends = sorted(chance.sample(range(1, 9), chance.randint(0, 2)))
+    tiers = [
+        Tier(amount=chance.randint(0, MICRO), per=chance.choice([1, 60, 7]), upto=end)
+        for end in [*[max(first, 1) + 10 * block * end for end in ends], None]
+    ]
     return Tariff(
-        tiers=(
-            Tier(amount=chance.randint(0, MICRO), per=chance.choice([1, 60, 7]), upto=block * 10),
-            Tier(amount=chance.randint(0, MICRO), per=60),
-        ),
+        tiers=tuple(_aligned(tiers, block, first)),
         block=block,
-        setup=chance.choice([0, 50_000]),
-        minimum=chance.choice([0, 0, MICRO]),
+        first=first,
+        free=chance.choice([0, 0, 30]),
+        setup=0 if along else chance.choice([0, 50_000]),
+        minimum=0 if along else chance.choice([0, 0, MICRO]),
         rounding=chance.choice(list(Rounding)),
     )
