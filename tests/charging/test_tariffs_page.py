@@ -117,7 +117,7 @@ async def use_up(desk: Desk, bundle: str, before: str) -> None:
 
 
 def test_there_are_prices_to_test() -> None:
-    assert (len(ROWS), len(TIMED), len(BUNDLES)) == (16, 11, 9)
+    assert (len(ROWS), len(TIMED), len(BUNDLES)) == (20, 11, 9)
 
 
 def test_spans_of_the_page(page: Catalogue) -> None:

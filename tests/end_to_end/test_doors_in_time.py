@@ -113,6 +113,54 @@ async def test_the_leap_day_of_2028(doors: Doors, gateway: Gateway) -> None:
     assert await paid(doors, before) == (10_000, {"gigabyte": MB})
 
 
+BEFORE, AFTER, INDETERMINATE = 0, 1, 2
+"""Tariff-Change-Usage."""
+
+
+@pytest.mark.rfc("8506", "8.27")
+@pytest.mark.parametrize(
+    ("parts", "due"),
+    [
+        ([(None, 645)], 645_000),
+        ([(BEFORE, 600), (AFTER, 45)], 600_000 + 22_500),
+        ([(BEFORE, 600), (AFTER, 44), (INDETERMINATE, 1)], 601_000 + 22_000),
+        ([(AFTER, 45)], 22_500),
+    ],
+    ids=["in one", "apart", "apart but for one", "none of before"],
+)
+async def test_a_call_is_reported_late_over_the_night_s_beginning(
+    doors: Doors, gateway: Gateway, parts: list[tuple[int | None, int]], due: int
+) -> None:
+    """0.06 a minute until 22:00, then 0.03. Each second has the tariff of its time where the client counts them apart.
+
+    Otherwise all of the report has the tariff by which it was granted, and only what follows the report the new one.
+    """
+    one = case("voice to=493012345678", "clock", "2026-03-03T21:50+01:00")
+    before = await doors.begin(one)
+    used = [
+        avps.USED_SERVICE_UNIT.encode(
+            [*([] if when is None else [avps.TARIFF_CHANGE_USAGE.encode(when)]), seconds(units)]
+        )
+        for when, units in parts
+    ]
+    reports = (
+        (OPEN, "2026-03-03T21:50+01:00", service(1, wanted=[seconds(3600)])),
+        (UPDATE, "2026-03-03T22:00:45+01:00", service(1, wanted=[seconds(3600)], more=used)),
+        (CLOSE, "2026-03-03T22:01:45+01:00", service(1, used=[seconds(60)])),
+    )
+    grants = []
+    for number, (kind, time, part) in enumerate(reports):
+        doors.now = milliseconds(time)
+        stamp = avps.EVENT_TIMESTAMP.encode(doors.now // 1000)
+        answer = await gateway.ask(
+            ccr("late;1", kind, number, subscriber(NUMBER), part, information(one), stamp, context=VOICE)
+        )
+        assert result(answer) == 2001
+        grants += [(granted(each), each.get(avps.VALIDITY_TIME)) for each in services(answer).values()]
+    assert grants[0] == (600, 600)
+    assert await paid(doors, before) == (due + 30_000, {})
+
+
 async def test_a_call_over_sip_goes_on_into_the_night_at_the_night_s_price(doors: Doors) -> None:
     """A minute at 0.06 until 22:00, then one at 0.03."""
     one = case("voice to=493012345678", "clock", "2026-03-03T21:59+01:00", units="60")
