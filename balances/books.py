@@ -211,8 +211,8 @@ class KeyBook:
     overage: str = ""
     overage_units: int = 0
     bonus: list[tuple[str, int]] = field(default_factory=list)
-    at_once: bool = False
-    """Of an event: what is reserved is debited in the same step."""
+    elsewhere: int | None = None
+    """Of an event, which is debited in the same step: the units that sessions hold on the price's axis."""
 
     @property
     def granted(self) -> int:
@@ -237,13 +237,15 @@ class KeyBook:
         """Where what money pays for would be on the price's axis, behind ``allowed`` units that allowances pay for.
 
         On a meter it is between two ends: other sessions may use all they hold before, or nothing. A reservation is
-        enough for both, and so for all between where the price only rises or only falls.
+        enough for both, and so for all between where the price only rises or only falls. An event uses all it holds, in
+        the order of its keys.
         """
         axis = self.axis(account)
         if axis is None:
             return (self.base(account) + self.money_units,)
-        first = axis.used + self.granted + allowed
-        last = first if self.at_once else axis.used + axis.held + allowed
+        first, last = axis.used + self.granted + allowed, axis.used + axis.held + allowed
+        if self.elsewhere is not None:
+            return (last - self.elsewhere,)
         return (first,) if first == last else (first, last)
 
     def price(self) -> Price | None:
@@ -420,9 +422,10 @@ def settle_held(account: AccountBook, session: SessionBook, key: KeyBook, use: U
         taken = min(left, held)
         left -= taken
         bucket = account.bucket(name)
-        if taken and bucket:  # a bucket written off since has been debited whole: it pays all the same
+        if bucket:  # one written off since has been debited whole: it pays all the same
             bucket.purse.reserved -= taken
             bucket.purse.debited += taken
+        if taken:
             session.pay(name, taken)
         if held > taken:
             parts.append((name, held - taken))
@@ -445,9 +448,10 @@ def _held_bonus(account: AccountBook, session: SessionBook, key: KeyBook, due: i
         taken = min(due, held)
         due -= taken
         bucket = account.bucket(name)
-        if taken and bucket:
+        if bucket:
             bucket.purse.reserved -= taken
             bucket.purse.debited += taken
+        if taken:
             session.pay_bonus(name, taken)
         if held > taken:
             kept.append((name, held - taken))
@@ -606,7 +610,7 @@ def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> list
             if bucket:
                 bucket.purse.reserved -= amount
                 bucket.purse.debited += amount
-                pay(name, amount)
+            pay(name, amount)
     account.money.reserved -= key.cost
     account.money.debited += key.cost
     key.spent += key.cost
@@ -615,9 +619,15 @@ def debit_held(account: AccountBook, session: SessionBook, key: KeyBook) -> list
 
 
 def _move_held(account: AccountBook, key: KeyBook, sign: int) -> list[str]:
-    """What a key holds is used (1), or, taken back, held again (-1): so its meters say."""
+    """What a key holds is used (1), or, taken back, held again (-1): so its meters say.
+
+    Of a session that lapsed this is provisional, and counts only in the period it was granted in: where a meter has
+    moved on there is nothing to be taken back.
+    """
     units, money, meterings = sign * key.granted, sign * key.held_money, key.quote.meters
     account.meters.hold(meterings, key.unit, -units, -money)
+    if key.elsewhere is None:
+        meterings = account.meters.running(meterings)
     return account.meters.count(meterings, key.unit, units, money)
 
 
@@ -629,7 +639,7 @@ def reverse(account: AccountBook, session: SessionBook, key: KeyBook) -> None:
             if bucket:
                 bucket.purse.credited += amount
                 bucket.purse.reserved += amount
-                pay(name, -amount)
+            pay(name, -amount)
     account.money.credited += key.cost
     account.money.reserved += key.cost
     key.spent -= key.cost

@@ -232,14 +232,7 @@ def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[
     """
     keys = []
     grants = []
-    names = set(session.keys)
-    for use in charge.uses:
-        room = use.key in names or len(names) < KEYS
-        key = None
-        if use.quote is not None and room:
-            key = KeyBook(key=use.key, unit=use.unit, quote=use.quote, at_once=True)
-            account.meters.enter(use.quote.meters, charge.now)
-            names.add(use.key)
+    for use, key in zip(charge.uses, _event_keys(account, session, charge), strict=True):
         refused = _refusal(account, key, use)
         if key is None or refused or not use.wanted:
             grants.append(_nothing(key, use, refused))
@@ -259,6 +252,23 @@ def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[
         key.forget()
         _remember_event(session, key, units)
     return _answer(account, session, charge, Verdict.DONE, grants, warned=warned)
+
+
+def _event_keys(account: AccountBook, session: SessionBook, charge: Charge) -> list[KeyBook | None]:
+    """A key for each use of an event; None without quote or room. None of them holds anything yet."""
+    keys: list[KeyBook | None] = []
+    names = set(session.keys)
+    for use in charge.uses:
+        if use.quote is None or (use.key not in names and len(names) == KEYS):
+            keys.append(None)
+            continue
+        names.add(use.key)
+        account.meters.enter(use.quote.meters, charge.now)
+        key = KeyBook(key=use.key, unit=use.unit, quote=use.quote)
+        axis = key.axis(account)
+        key.elsewhere = axis.held if axis else 0
+        keys.append(key)
+    return keys
 
 
 def _all_or_nothing(use: Use) -> Use:

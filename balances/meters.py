@@ -88,6 +88,10 @@ class Meters(dict[str, MeterBook]):
     def known(self, meterings: tuple[Metering, ...]) -> bool:
         return all(each.meter in self for each in meterings)
 
+    def running(self, meterings: tuple[Metering, ...]) -> tuple[Metering, ...]:
+        """Those whose meter is in the period they are named for."""
+        return tuple(each for each in meterings if each.meter in self and self[each.meter].ends_at == each.ends_at)
+
     def hold(self, meterings: tuple[Metering, ...], unit: Unit, units: int, money: int) -> None:
         """So much more is held (below zero: less) by a key under these meterings."""
         for each in meterings:

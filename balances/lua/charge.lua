@@ -178,25 +178,34 @@ local function update()
     return verdict
 end
 
--- Debits what is wanted, all uses or none. Each is reserved under a key of its own: an event is priced by itself.
-local function event()
-    s = s or new_session(ACCOUNT, DOOR, 'closed', NOW, DUE)
-    local keys, reason = {}, false
-    local names, count = {}, #s - FIRST_KEY + 1
+-- A key for each use of an event; false without quote or room. None of them holds anything yet.
+local function event_keys()
+    local keys, names, count = {}, {}, #s - FIRST_KEY + 1
     for i = FIRST_KEY, #s do names[s[i][NAME]] = true end
     for i = 1, USES do
         local at = i * 8
         local name = r[at + U_KEY]
         local k = r[at + U_QUOTE] ~= '' and (names[name] or count < MOST_KEYS)
             and new_key(name, r[at + U_UNIT], r[at + U_QUOTE])
-        if k and not names[name] then
-            names[name] = true
-            count = count + 1
-        end
         if k then
-            k.at_once = true -- it is never stored
-            enter_meters(a, quote_of(k).meters, NOW)
+            if not names[name] then count = count + 1 end
+            names[name] = true
+            local meters, _, held = quote_of(k).meters, nil, nil
+            enter_meters(a, meters, NOW)
+            if meters then _, held = axis_of(a, meters) end
+            k.elsewhere = held or 0 -- it is never stored
         end
+        keys[i] = k
+    end
+    return keys
+end
+
+-- Debits what is wanted, all uses or none. Each is reserved under a key of its own: an event is priced by itself.
+local function event()
+    s = s or new_session(ACCOUNT, DOOR, 'closed', NOW, DUE)
+    local keys, reason, made = {}, false, event_keys()
+    for i = 1, USES do
+        local at, k = i * 8, made[i]
         local refused = refusal(at, k)
         local units, due, final, ends, terms
         if not refused and r[at + U_WANTED] > 0 then

@@ -61,8 +61,9 @@ local function places(a, k, allowed)
     if meters and not in_overage(k) then
         local used, held = axis_of(a, meters)
         if used then
-            local first = used + units_held(k) + allowed
-            return first, k.at_once and first or used + held + allowed
+            local first, last = used + units_held(k) + allowed, used + held + allowed
+            if k.elsewhere then return last - k.elsewhere, last - k.elsewhere end
+            return first, last
         end
     end
     base = base + k[MONEY_UNITS]
@@ -80,8 +81,8 @@ local function consume(a, parts, first, amount, paid)
         if b then -- one written off since has been debited whole: it pays all the same
             a[b + B_RESERVED] = a[b + B_RESERVED] - taken
             a[b + B_DEBITED] = a[b + B_DEBITED] + taken
-            pay(paid, parts[i], taken)
         end
+        if taken > 0 then pay(paid, parts[i], taken) end
         if parts[i + 1] > taken then
             kept[#kept + 1] = parts[i]
             kept[#kept + 1] = parts[i + 1] - taken
@@ -164,8 +165,8 @@ local function shift(a, parts, first, credited, debited, reserved, paid)
             a[b + B_CREDITED] = a[b + B_CREDITED] + credited * amount
             a[b + B_DEBITED] = a[b + B_DEBITED] + debited * amount
             a[b + B_RESERVED] = a[b + B_RESERVED] + reserved * amount
-            if paid then pay(paid, parts[i], (debited - credited) * amount) end
         end
+        if paid then pay(paid, parts[i], (debited - credited) * amount) end
     end
 end
 
@@ -271,13 +272,14 @@ local function reserve(a, k, unit, wanted, least, now)
     return granted, due - bonus, k[SHORT], ends < LIMIT and ends - now or -1, beyond or terms
 end
 
--- What a key holds is used (1), or, taken back, held again (-1): so its meters say.
+-- What a key holds is used (1), or, taken back, held again (-1): so its meters say. If it lapsed, those that are in the
+-- period it was granted in; see books.py.
 local function move_held(a, k, sign)
     local meters = quote_of(k).meters
     if not meters then return end
     local units, money = sign * units_held(k), sign * money_held(k)
     hold_meters(a, meters, k[K_UNIT], -units, -money)
-    count_meters(a, meters, k[K_UNIT], units, money)
+    count_meters(a, k.elsewhere and meters or running_meters(a, meters), k[K_UNIT], units, money)
 end
 
 -- Debits all a key holds. The key keeps what was held, to be undone or forgotten.

@@ -71,6 +71,18 @@ local function meters_known(a, meterings)
     return true
 end
 
+-- Those whose meter is in the period they are named for.
+local function running_meters(a, meterings)
+    local m, running = meters_of(a), {}
+    for n = 1, #meterings, N_STRIDE do
+        local i = find_meter(m, meterings[n + N_METER])
+        if i and m[i + M_ENDS] == meterings[n + N_ENDS] then
+            for f = n, n + N_STRIDE - 1 do running[#running + 1] = meterings[f] end
+        end
+    end
+    return running
+end
+
 -- So much more is held, below zero less.
 local function hold_meters(a, meterings, unit, units, money)
     if not meterings then return end

@@ -108,3 +108,19 @@ refund e 2 e units=3 -> found=no
 refund e 3 e units=1 -> found=yes amount=9 units=1
 refund e 4 e -> found=yes amount=0 again=yes
 money ann -> available=100
+
+story a bucket written off between a lapse and its report has paid what was reported, no more
+quote data steps=-:1:1 offers=a
+account ann money=100
+open s deadline=1300 | k wanted=30 quote=data -> done | k cost=30
+give ann a octets 60 expires_at=1200
+update s deadline=1300 lapse=charge | k used=30 wanted=60 quote=data -> done spent=30 | k granted=60 cost=0
+now 1300
+expire -> s
+now 70000
+expire ->
+bucket ann a#1 -> gone
+close s | k used=10 -> lapsed-session spent=30
+refund r 1 s units=10 -> found=yes amount=10 units=10
+refund r 2 s units=30 -> found=yes amount=20 units=30
+money ann -> available=100

@@ -227,3 +227,37 @@ update s | k wanted=50 quote=march -> done | k granted=50 terms=march
 now 2001
 update s | k used=0 wanted=150 quote=april -> done | k granted=100 terms=april
 update s | k used=100 wanted=150 quote=april -> done | k granted=150 terms=slow
+
+story the uses of one event follow one another on the axis of a meter
+quote sms steps=3:1:9,-:1:1 meters=month:5000:octets~1:axis~1
+account ann money=1000
+open s | k wanted=20 quote=sms -> done
+event e | a wanted=2 quote=sms | b wanted=2 quote=sms -> done spent=28 | a cost=18 | b cost=10
+meter ann month -> used=4 spent=28 reserved=20
+
+story a late report takes nothing out of the next period for what was charged in the one before
+quote march steps=-:1:1 meters=month:2000:octets~1
+quote april steps=-:1:1 meters=month:3000:octets~1
+account ann money=1000
+open s deadline=1900 lapse=charge | k wanted=100 quote=march -> done
+now 1950
+expire -> s
+meter ann month -> used=100 spent=100
+now 2001
+event e | k wanted=20 quote=april -> done
+meter ann month -> used=20 spent=20 ends_at=3000
+close s | k used=50 -> lapsed-session spent=50
+meter ann month -> used=70 spent=70 reserved=0 reserved_money=0
+
+story what lapses in the next period counts in neither until it is reported
+quote march steps=-:1:1 meters=month:2000:octets~1
+quote april steps=-:1:1 meters=month:3000:octets~1
+account ann money=1000
+open s deadline=2100 lapse=charge | k wanted=100 quote=march -> done
+now 2001
+event e | k wanted=20 quote=april -> done
+now 2100
+expire -> s
+meter ann month -> used=20 spent=20 reserved=0 reserved_money=0
+close s | k used=50 -> lapsed-session spent=50
+meter ann month -> used=70 spent=70 reserved=0 reserved_money=0
