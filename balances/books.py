@@ -267,6 +267,13 @@ class KeyBook:
             self.paid_units += units
         return due
 
+    def confirm(self) -> None:
+        """No report comes any more: what was debited provisionally was used."""
+        self.used += self.granted
+        if self.used >= LIMIT:
+            raise OverflowError("more units than can be counted")
+        self.forget()
+
     def forget(self) -> None:
         self.parts, self.bonus, self.money_units, self.cost, self.provisional = [], [], 0, 0, False
 

@@ -127,7 +127,7 @@ def _update(account: AccountBook, session: SessionBook, charge: Charge) -> tuple
     grants, warned, reversed_any = _settle_and_reserve(account, session, charge)
     if charge.phase in ENDS:
         for key in session.keys.values():
-            books.release(account, key) if not key.provisional else key.forget()
+            books.release(account, key) if not key.provisional else key.confirm()
         session.state = ENDS[charge.phase]
     return _answer(account, session, charge, verdict, grants, REVERSAL if reversed_any else "", warned)
 

@@ -171,7 +171,7 @@ local function update()
     settle_and_reserve()
     if ends then
         for i = FIRST_KEY, #s do
-            if s[i][PROVISIONAL] then forget(s[i]) else release(a, s[i]) end
+            if s[i][PROVISIONAL] then confirm(s[i]) else release(a, s[i]) end
         end
         s[STATE] = ends
     end

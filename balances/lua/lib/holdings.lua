@@ -293,6 +293,13 @@ local function debit_held(a, s, k)
     move_held(a, k, 1)
 end
 
+-- No report comes any more: what was debited provisionally was used.
+local function confirm(k)
+    k[USED] = k[USED] + units_held(k)
+    if k[USED] >= LIMIT then error(RANGE) end
+    forget(k)
+end
+
 -- Takes a provisional debit back, as credit, and holds again what was held: the real usage can be settled now.
 local function reverse(a, s, k)
     shift(a, k[PARTS], 1, 1, 0, 1, s[PAID])

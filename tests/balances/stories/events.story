@@ -124,3 +124,17 @@ close s | k used=10 -> lapsed-session spent=30
 refund r 1 s units=10 -> found=yes amount=10 units=10
 refund r 2 s units=30 -> found=yes amount=20 units=30
 money ann -> available=100
+
+story a provisional debit that an end without a report leaves as it is can be refunded in parts
+quote data steps=-:1:1 offers=a
+account ann money=100
+give ann a octets 5
+open s deadline=1100 lapse=charge | k wanted=20 quote=data -> done | k cost=15
+now 1100
+expire -> s
+close s -> lapsed-session spent=15
+refund r 1 s units=4 -> found=yes amount=4 units=4
+refund r 2 s units=21 -> found=no
+refund r 3 s units=16 -> found=yes amount=11 units=16
+bucket ann a#1 -> credited=10 debited=5
+money ann -> available=100
