@@ -104,16 +104,17 @@ METERED = (
         meters=(Metering(meter="month", unit=Unit.OCTETS, ends_at=1300, cap=200, axis=True),),
     ),
     Quote(
-        price=Price(0, (Step(None, 1, 1),)),
+        price=Price(0, (Step(None, 400, 12),)),
         offers=("big",),
         terms=b"fast",
         meters=(
-            Metering(meter="month", unit=Unit.OCTETS, ends_at=1300, limit=15, beyond=b"slow"),
-            Metering(meter="day", unit=Unit.OCTETS, ends_at=1300, limit=40, beyond=b"crawling"),
+            Metering(meter="month", unit=Unit.OCTETS, ends_at=1300, warn=12, limit=15, beyond=b"slow"),
+            Metering(meter="day", unit=Unit.OCTETS, ends_at=1300, cap=24, warn=24, limit=40, beyond=b"crawling"),
         ),
     ),
 )
-"""Periods end one after the other, so that meters move on while sessions hold units."""
+"""Periods end one after the other, so that meters move on while sessions hold units. What is used of the last costs the
+same whatever it is, so that spending comes to a warning exactly."""
 
 amounts = st.one_of(st.integers(0, 40), st.integers(0, 400))
 uses = st.builds(
