@@ -117,7 +117,6 @@ BEFORE, AFTER, INDETERMINATE = 0, 1, 2
 """Tariff-Change-Usage."""
 
 
-@pytest.mark.rfc("8506", "8.27")
 @pytest.mark.parametrize(
     ("parts", "due"),
     [
