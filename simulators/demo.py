@@ -159,7 +159,7 @@ async def demonstrate(settings: Settings, sip_rate: float, keep: bool, console: 
             verdict = await _run(settings, sip_rate, ports, console)
             _print(verdict, console)
             if keep:
-                console.print(f"status page http://127.0.0.1:{ports.http}/  Diameter {ports.diameter}  SIP {ports.sip}")
+                console.print(f"dashboard http://127.0.0.1:{ports.http}/  Diameter {ports.diameter}  SIP {ports.sip}")
                 console.print(f"books balanced: {'yes' if verdict.balanced else 'NO'}", highlight=False)
                 console.print("the server keeps running; Ctrl-C ends it")
                 with interruptible(lambda: os.kill(ports.pid, signal.SIGTERM)):
@@ -197,7 +197,7 @@ async def _run(settings: Settings, sip_rate: float, ports: Ports, console: Conso
 
     beside = [
         asyncio.create_task(topups.run()),
-        asyncio.create_task(show_live([core, sip], console, lambda: f"  top-ups {topups.count}")),
+        asyncio.create_task(show_live([core, sip], console, lambda: f"; top-ups {topups.count}")),
     ]
     try:
         with interruptible(stop):

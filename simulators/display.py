@@ -24,7 +24,8 @@ async def show_live(networks: Sequence[Network], console: Console, more: Callabl
     if not console.is_terminal:
         while True:
             await asyncio.sleep(PLAIN_INTERVAL)
-            console.print("  ".join(_line(network) for network in networks) + more(), highlight=False)
+            told = "; ".join(_line(network) for network in networks)
+            console.print(f"{told}; {_spent(networks)} EUR spent{more()}", highlight=False, soft_wrap=True)
     with Live(_picture(networks, more()), console=console, auto_refresh=False, transient=True) as live:
         while True:
             await asyncio.sleep(INTERVAL)
@@ -107,8 +108,14 @@ def _line(network: Network) -> str:
     status = network.status()
     return (
         f"{status.name} {status.elapsed:.0f} s: {status.started} started, {status.running} running, "
-        f"{network.outcomes.requests()} answered, {euros(network.books.spent().money)} EUR"
+        f"{network.outcomes.requests()} answered"
     )
+
+
+def _spent(networks: Sequence[Network]) -> str:
+    """What all of them spent; those that spend from the same accounts share their books."""
+    books = {id(network.books): network.books for network in networks}
+    return euros(sum(one.spent().money for one in books.values()))
 
 
 def _picture(networks: Sequence[Network], more: str) -> RenderableType:
@@ -120,7 +127,7 @@ def _picture(networks: Sequence[Network], more: str) -> RenderableType:
             latency_table(
                 network.outcomes,
                 f"{status.name}  {status.elapsed:.0f} s  started {status.started}  running {status.running}  "
-                f"{rate:.0f} requests/s  spent {euros(network.books.spent().money)} EUR",
+                f"{rate:.0f} requests/s",
             )
         )
-    return Group(*tables, more)
+    return Group(*tables, f"spent {_spent(networks)} EUR{more}")

@@ -19,7 +19,7 @@ def account() -> None:
 @account.command()
 @click.argument("id")
 @click.option("--plan", default="prepaid-basic", show_default=True, help="A plan of the catalogue.")
-@click.option("--currency", default="EUR", show_default=True)
+@click.option("--currency", default="EUR", show_default=True, help="Of its money; that of its plan.")
 @click.option("--credit-limit", default="0", show_default=True, help="What may be spent beyond the balance.")
 @click.option("--identity", "identities", multiple=True, metavar="TYPE:VALUE", help="e164, imsi, sip, nai, private.")
 @click.option("--parent", help="The account in whose shard it lives.")

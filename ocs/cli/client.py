@@ -20,6 +20,9 @@ NOT_SO, UNREACHABLE, REFUSED = 1, 3, 4
 
 _TIMEOUT = 30.0
 
+_PIPE_WIDTH = 200
+"""Columns where no terminal limits them: what a script reads is not broken or cut."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
@@ -126,14 +129,14 @@ def show(data: Any, as_json: bool, human: Callable[[Any], object]) -> None:
     if as_json:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     else:
-        Console(highlight=False).print(human(data))
+        Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(human(data))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
     """A table; columns whose names begin with ``>`` are aligned to the right."""
     made = Table(title=title or None, title_justify="left")
     for name in columns:
-        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
     return made

@@ -67,7 +67,9 @@ class Restarts:
             before = await self._link.script(_LARGEST, [key], [state_id, _KEPT])
             if 0 < before < state_id:
                 lost = abandoned(await self._ledger.sessions(None, MOST_SESSIONS), host, state_id)
-                log.warning("%s has restarted and lost %d sessions", host, len(lost))
+                log.log(
+                    logging.WARNING if lost else logging.INFO, "%s has restarted and lost %d sessions", host, len(lost)
+                )
                 for session in lost:
                     await curtail(self._ledger, session, self._clock)
         except (Unavailable, ReplyError, LedgerError) as problem:

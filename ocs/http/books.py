@@ -1,4 +1,4 @@
-"""The books, summed now and then for metrics and status page."""
+"""The books, summed now and then for metrics and dashboard."""
 
 import asyncio
 import logging

@@ -508,7 +508,7 @@ class BooksView(Record, frozen=True, kw_only=True):
 
 
 class OverviewView(Record, frozen=True, kw_only=True):
-    """What the status page shows; counters grow since the start, so that two readings give a rate."""
+    """What the dashboard shows; counters grow since the start, so that two readings give a rate."""
 
     at: Moment
     version: str

@@ -7,7 +7,7 @@ import msgspec
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where API, status page, metrics and health checks are served, and who may use them."""
+    """Where API, dashboard, metrics and health checks are served, and who may use them."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""
@@ -28,7 +28,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The same for a catalogue to be published, or numbers that were ported."""
 
     refresh: float = 5.0
-    """Seconds between two summings of the books for metrics and status page; longer where summing itself takes long."""
+    """Seconds between two summings of the books for metrics and dashboard; longer where summing itself takes long."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
