@@ -3,7 +3,7 @@
 Pure: it changes the books it is given and returns the answer. ``lua/charge.lua`` says the same for the store.
 """
 
-from balances import books
+from balances import holdings
 from balances.books import AccountBook, KeyBook, SessionBook
 from balances.ledger import (
     CROWDED,
@@ -127,7 +127,7 @@ def _update(account: AccountBook, session: SessionBook, charge: Charge) -> tuple
     grants, warned, reversed_any = _settle_and_reserve(account, session, charge)
     if charge.phase in ENDS:
         for key in session.keys.values():
-            books.release(account, key) if not key.provisional else key.confirm()
+            holdings.release(account, key) if not key.provisional else key.confirm()
         session.state = ENDS[charge.phase]
     return _answer(account, session, charge, verdict, grants, REVERSAL if reversed_any else "", warned)
 
@@ -145,23 +145,23 @@ def _settle_and_reserve(
         key for key in session.keys.values() if key.provisional and (everything or any(key is m for m in mentioned))
     ]
     for provisional in late:
-        books.reverse(account, session, provisional)
+        holdings.reverse(account, session, provisional)
     settlements = [
-        books.settle_held(account, session, key, use) if key else None
+        holdings.settle_held(account, session, key, use) if key else None
         for key, use in zip(mentioned, charge.uses, strict=True)
     ]
     for held in [*mentioned, *late]:
         if held:
-            books.release(account, held)
+            holdings.release(account, held)
     due = 0
     warned = []
     for settlement in settlements:
         if settlement:
-            books.settle_excess(account, session, settlement, charge.now)
+            holdings.settle_excess(account, session, settlement, charge.now)
             due += settlement.due
             settlement.key.spent += settlement.due
             warned += settlement.warned
-    books.debit(account, due)
+    holdings.debit(account, due)
     session.spent += due
     reserving = charge.phase not in ENDS and session.state is SessionState.OPEN
     grants = []
@@ -186,7 +186,7 @@ def _grant(account: AccountBook, key: KeyBook | None, use: Use, now: int) -> Gra
     refused = _refusal(account, key, use)
     if key is None or refused or not use.wanted:
         return _nothing(key, use, refused)
-    return books.reserve(account, key, use, now)
+    return holdings.reserve(account, key, use, now)
 
 
 def _refusal(account: AccountBook, key: KeyBook | None, use: Use) -> str | None:
@@ -237,18 +237,18 @@ def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[
         if key is None or refused or not use.wanted:
             grants.append(_nothing(key, use, refused))
         else:
-            grants.append(books.reserve(account, key, _all_or_nothing(use), charge.now))
+            grants.append(holdings.reserve(account, key, _all_or_nothing(use), charge.now))
             keys.append(key)
     reason = next((grant.refused for grant in grants if grant.refused), None)
     if reason is not None:
         for key in keys:
-            books.release(account, key)
+            holdings.release(account, key)
         refusals = [Grant(key=g.key, refused=g.refused or reason, terms=g.terms) for g in grants]
         return _answer(account, session, charge, Verdict.REFUSED, refusals)
     warned = []
     for key in keys:
         units = key.granted
-        warned += books.debit_held(account, session, key)
+        warned += holdings.debit_held(account, session, key)
         key.forget()
         _remember_event(session, key, units)
     return _answer(account, session, charge, Verdict.DONE, grants, warned=warned)

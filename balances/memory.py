@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from balances import books, charges
+from balances import books, charges, holdings
 from balances.audit import examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
 from balances.keys import SHARDS, encode, shard_of
@@ -429,7 +429,7 @@ class MemoryLedger:
     def _lapse(self, shard: Shard, session: SessionBook, now: int) -> Lapsed:
         account = self._book(session.address)
         before = account.purses()
-        books.lapse(account, session)
+        holdings.lapse(account, session)
         shard.accounts[session.address.account] = account
         lines = books.lines(account, before)
         if lines:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from balances import books
+from balances import holdings
+from balances.books import KeyBook
 from balances.ledger import Charged, SessionState, Verdict
 from balances.memory import Answers, MemoryLedger
 from charging.engine import Engine
@@ -28,19 +29,19 @@ def _keeps_what_a_lapsed_session_held(patch: pytest.MonkeyPatch) -> None:
         session.state = SessionState.LAPSED
         session.keys.clear()
 
-    patch.setattr(books, "lapse", lapse)
+    patch.setattr(holdings, "lapse", lapse)
 
 
 def _debits_twice(patch: pytest.MonkeyPatch) -> None:
-    debit = books.debit
-    patch.setattr(books, "debit", lambda account, amount: debit(account, 2 * amount))
+    debit = holdings.debit
+    patch.setattr(holdings, "debit", lambda account, amount: debit(account, 2 * amount))
 
 
 def _counts_no_overrun(patch: pytest.MonkeyPatch) -> None:
     def debit(account: Any, amount: int) -> None:
         account.money.debited += amount
 
-    patch.setattr(books, "debit", debit)
+    patch.setattr(holdings, "debit", debit)
 
 
 def _mirrors_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -65,13 +66,13 @@ def _loses_late_reports(patch: pytest.MonkeyPatch) -> None:
 
 
 def _prices_each_report_by_itself(patch: pytest.MonkeyPatch) -> None:
-    price_of = books.KeyBook.price_of
+    price_of = KeyBook.price_of
 
-    def afresh(self: Any, units: int) -> int:
+    def afresh(self: Any, account: Any, units: int) -> int:
         self.paid_units = 0
-        return price_of(self, units)
+        return price_of(self, account, units)
 
-    patch.setattr(books.KeyBook, "price_of", afresh)
+    patch.setattr(KeyBook, "price_of", afresh)
 
 
 def _takes_a_repeat_for_another(patch: pytest.MonkeyPatch) -> None:

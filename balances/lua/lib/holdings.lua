@@ -1,4 +1,4 @@
--- What keys hold and how it is settled, as in books.py.
+-- What keys hold and how it is settled, as in holdings.py.
 
 local quotes = {} -- each is read once
 
@@ -273,7 +273,7 @@ local function reserve(a, k, unit, wanted, least, now)
 end
 
 -- What a key holds is used (1), or, taken back, held again (-1): so its meters say. If it lapsed, those that are in the
--- period it was granted in; see books.py.
+-- period it was granted in; see holdings.py.
 local function move_held(a, k, sign)
     local meters = quote_of(k).meters
     if not meters then return end
