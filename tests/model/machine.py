@@ -413,3 +413,15 @@ class Machine(RuleBasedStateMachine):
 def _anonymous(entry: Entry) -> Entry:
     """Entry ids are each ledger's own."""
     return msgspec.structs.replace(entry, id="")
+
+
+class UsedUp(Machine):
+    """Its lives use bundles up, which takes more steps in a row than chance often strings together."""
+
+    @rule(amount=st.integers(1, 20), more=st.integers(1, 40))
+    def use_a_bundle_up(self, amount: int, more: int) -> None:
+        self.give("ann", "small", 0, None, True, amount=amount, priority=1, lasts=None)
+        use = Use(key="k1", unit=Unit.OCTETS, used=300, wanted=more, quote=QUOTES[6])
+        session = f"used-up{self.operations}"
+        for phase in (Phase.OPEN, Phase.UPDATE, Phase.CLOSE):
+            self.send(phase, session, [use])
