@@ -5,6 +5,7 @@ beside it, because an answer must repeat it unchanged. Every scan is linear in t
 """
 
 import re
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -23,6 +24,10 @@ _SPECIAL = {separator: re.compile(rf'\\.|["<>{separator}]', re.DOTALL) for separ
 _SEPARATORS = str.maketrans("", "", "-.() ")
 
 Parameters = tuple[tuple[str, str | None], ...]
+
+
+Place = tuple[str, int]
+"""An IP address and a port."""
 
 
 class Malformed(ValueError):
@@ -228,6 +233,16 @@ def _unescape(text: str) -> str:
     if _ESCAPES.search(text):
         raise Malformed("bad escape in URI")
     return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def reached_at(uri: Uri) -> Place:
+    """Address and port of a URI; raises Malformed."""
+    if uri.scheme != "sip" or (uri.parameter("transport") or "udp").lower() != "udp":
+        raise Malformed("only sip by UDP")
+    try:
+        return str(ip_address(uri.host.strip("[]"))), uri.port or 5060
+    except ValueError:
+        raise Malformed("no address") from None
 
 
 def parse_address(text: str) -> Address:

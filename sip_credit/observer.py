@@ -27,7 +27,8 @@ class Observer(Protocol):
         ...
 
     def request(self, type: str, status: int, seconds: float) -> None:
-        """A request was answered. ``type``: invite, start, interim, stop, release, message, options, cancel, other."""
+        """A request was answered, or sent on (100). ``type``: invite, start, interim, stop, release, message, options,
+        cancel, in-call, other."""
         ...
 
     def protocol_error(self, reason: str) -> None:

@@ -29,7 +29,7 @@ from sip_credit.call import Call, session_of
 from sip_credit.digest import read_credentials
 from sip_credit.forwarding import addresses, goes_round
 from sip_credit.message import Request
-from sip_credit.settings import Grants, Peer, Settings
+from sip_credit.settings import Grants, Mode, Peer, Settings
 
 DOOR = "sip"
 ITEM = "call"
@@ -132,6 +132,8 @@ def read_check(
         context=call.pack(),
     )
     check = Check(event=event, call=call, peer=peer, target=request.uri, identity=identity)
+    if peer.mode is Mode.IN_PATH:
+        return check
     return loop(peer) if not peer.routing and leads_to(filled(peer.contact, check, wanted), own) else check
 
 
@@ -197,6 +199,13 @@ def grant_headers(item: ItemOutcome, call: Call, prefix: str) -> tuple[tuple[str
     if call.refreshes and item.final is None and (refresh := refresh_after(granted)):
         headers += ((f"{prefix}Refresh", str(refresh)),)
     return headers
+
+
+def read_grant(answer: Answer, prefix: str) -> tuple[int, int | None]:
+    """What ``grant_headers`` says: seconds from now, and seconds until to ask again, if that is worth it."""
+    said = dict(answer.headers)
+    refresh = said.get(f"{prefix}Refresh")
+    return int(said[f"{prefix}Max-Duration"]), None if refresh is None else int(refresh)
 
 
 def refresh_after(granted: int) -> int:
@@ -291,6 +300,8 @@ def clean(text: str) -> str:
 
 
 def _refreshes(request: Request, peer: Peer) -> bool:
+    if peer.mode is Mode.IN_PATH:
+        return peer.grants is not Grants.WHOLE  # it is we who ask again
     if peer.grants is not Grants.BY_REQUEST:
         return peer.grants is Grants.SLICES
     supported = _elements(request, peer.header_prefix + "Supports")

@@ -13,10 +13,15 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from charging.event import Channels
-from sip_credit.door import Door, Engine, Orphans
+from sip_credit.address import split_host_port
+from sip_credit.desk import Engine, Orphans
+from sip_credit.door import Door
+from sip_credit.inpath.forward import Own
+from sip_credit.inpath.hop import Hop
 from sip_credit.message import PHRASES, RemoteError, Request, parse, respond
 from sip_credit.observer import Observer, SilentObserver
 from sip_credit.settings import Peer, PeerTable, Settings
+from sip_credit.sockets import bind, bind_first_free, bind_stream, reference
 from sip_credit.stream import PONG, FramingLost, Keepalive, MessageStream
 from sip_credit.tls import Credentials, shown_names
 from sip_credit.transaction import Transaction, TransactionLayer
@@ -96,7 +101,9 @@ class SipServer:
         self._layer: TransactionLayer[ServerHop] = TransactionLayer(
             lambda data, hop: hop.send(data), secrets.token_bytes(32), settings.timers, self._unacknowledged
         )
-        self._door.attach(self._layer)
+        self._hop = Hop(settings, self._door.desk, self._layer, self._door, self, clock) if settings.in_path else None
+        self._door.attach(self._layer, self._hop)
+        self._through: asyncio.DatagramTransport | None = None
         self._connections: set[_Connection] = set()
         self._tcp: asyncio.Server | None = None
         self._credentials = Credentials(settings.tls) if settings.tls.enabled else None
@@ -107,6 +114,7 @@ class SipServer:
         self._timer_due = 0.0
         self.port = 0
         self.tls_port = 0
+        self.in_path_port = 0
 
     def __repr__(self) -> str:
         return f"<SipServer :{self.port} {len(self._layer)} transactions, {self.in_flight} in flight>"
@@ -142,7 +150,19 @@ class SipServer:
         if not self._settings.own_names:
             here = (self._settings.host.lower(), tcp.getsockname()[0])
             ports = (self.port, self.tls_port) if self.tls_port else (self.port,)
-            self._door.own = frozenset(f"{_reference(host)}:{port}" for host in here for port in ports)
+            self._door.own = frozenset(f"{reference(host)}:{port}" for host in here for port in ports)
+
+        if self._hop is not None:
+            await self._open_path(self._hop)
+
+    async def _open_path(self, hop: Hop) -> None:
+        """A socket of this process alone for calls that go through it."""
+        sock = bind_first_free(self._settings.host, self._settings.in_path_port)
+        self.in_path_port = sock.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._through, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, hop), sock=sock)
+        own = self._settings.own_names[0] if self._settings.own_names else reference(sock.getsockname()[0])
+        hop.attach(Own(split_host_port(own)[0], self.in_path_port), self._through.sendto)
 
     def _watch_certificates(self) -> None:
         """Look now and then whether there are new files; connections that are open stay as they are."""
@@ -162,11 +182,14 @@ class SipServer:
             self._tls.close()
         if self._watcher is not None:
             self._watcher.cancel()
+        if self._hop is not None:
+            self._hop.close()
         await self._door.settle(self._settings.drain)
         for connection in tuple(self._connections):
             connection.close()
-        if self._udp is not None:
-            self._udp.close()
+        for udp in (self._udp, self._through):
+            if udp is not None:
+                udp.close()
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.sleep(0)  # let the transports tell that they are closed
@@ -179,6 +202,10 @@ class SipServer:
         if peer is None:
             self.observer.stranger()
         return peer
+
+    def admits(self, host: str) -> bool:
+        """Is this the address of a peer?"""
+        return self._peers.find(host) is not None
 
     def full(self) -> bool:
         """Are there as many connections as there may be?"""
@@ -197,6 +224,10 @@ class SipServer:
     def receive(self, request: Request, hop: ServerHop) -> None:
         """Serve one request; whatever goes wrong stays with it."""
         now = asyncio.get_running_loop().time()
+        if self._hop is not None and request.method == "ACK" and not self._layer.awaits_ack(request):
+            if self._hop.session(request):
+                self._hop.acknowledge(request, hop.peer)
+            return
         absorbed = self._layer.absorbed
         if len(self._layer) >= self._settings.max_transactions and not self._layer.knows(request):
             self.refuse(RemoteError(503, PHRASES[503], request), hop)
@@ -210,7 +241,7 @@ class SipServer:
             self.observer.protocol_error("internal")
         if self._layer.absorbed != absorbed:
             self.observer.duplicate()
-        self._arm()
+        self.moved()
 
     def refuse(self, error: RemoteError, hop: ServerHop) -> None:
         """Answer what could not be read, statelessly (section 8.2.7), if it can be answered at all."""
@@ -221,9 +252,10 @@ class SipServer:
         tag = self._layer.tag(("refused", *request.vias[:1]))
         hop.send(respond(request, error.status, error.reason, tag=tag).encode())
 
-    def _arm(self) -> None:
+    def moved(self) -> None:
         """Have the transaction timers run when the next is due."""
-        due = self._layer.next_timer()
+        dues = [self._layer.next_timer(), self._hop.clients.next_timer() if self._hop else None]
+        due = min((due for due in dues if due is not None), default=None)
         if due is None or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
@@ -233,8 +265,11 @@ class SipServer:
 
     def _run_timers(self) -> None:
         self._timer = None
-        self._layer.handle_timer(asyncio.get_running_loop().time())
-        self._arm()
+        now = asyncio.get_running_loop().time()
+        self._layer.handle_timer(now)
+        if self._hop is not None:
+            self._hop.clients.handle_timer(now)
+        self.moved()
 
     def _unacknowledged(self, transaction: Transaction[ServerHop]) -> None:
         self.observer.unacknowledged()
@@ -244,8 +279,9 @@ class SipServer:
 class _Datagrams(asyncio.DatagramProtocol):
     """One message a datagram."""
 
-    def __init__(self, server: SipServer) -> None:
+    def __init__(self, server: SipServer, hop: Hop | None = None) -> None:
         self._server = server
+        self._through = hop
         self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -267,7 +303,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         if isinstance(message, Request):
             message = message.received_from(addr[0], addr[1])
             self._server.receive(message, self._hop(message, addr, peer))
-        else:
+        elif self._through is None or not self._through.receive(message):
             self._server.observer.protocol_error("response")
 
     def _hop(self, request: Request, source: tuple[Any, ...], peer: Peer) -> UdpHop:
@@ -354,41 +390,6 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._idle = loop.call_at(due, self._watch)
-
-
-def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket on the same port; with port 0 a port that is free for both. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    attempts = 20 if port == 0 else 1
-    for attempt in range(attempts):
-        tcp = socket.socket(family, socket.SOCK_STREAM)
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind(address)
-            udp.bind((address[0], tcp.getsockname()[1], *address[2:]))
-        except OSError:
-            tcp.close()
-            udp.close()
-            if attempt == attempts - 1:
-                raise
-            continue
-        tcp.setblocking(False)
-        udp.setblocking(False)
-        return udp, tcp
-    raise AssertionError("unreachable")
-
-
-def bind_stream(host: str, port: int) -> socket.socket:
-    """A TCP socket. Raises OSError."""
-    sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setblocking(False)
-    return sock
-
-
-def _reference(host: str) -> str:
-    """The host as it stands in a URI."""
-    return f"[{host}]" if ":" in host else host
 
 
 def _kind(error: RemoteError) -> str:

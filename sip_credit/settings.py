@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from sip_credit.address import is_token
+from sip_credit.address import Malformed, is_token, parse_uri, reached_at
 from sip_credit.transaction import Timers
 
 
@@ -19,6 +19,15 @@ class Grants(StrEnum):
     """The proxy always asks again in time."""
     WHOLE = "whole"
     """The proxy cannot ask again: as much as is affordable, at most ``whole_grant``."""
+
+
+class Mode(StrEnum):
+    """What becomes of a call that is allowed."""
+
+    REDIRECT = "redirect"
+    """The proxy is told for how long, ends the call and reports it."""
+    IN_PATH = "in-path"
+    """We send the call on, stay in its path, and end it ourselves."""
 
 
 class Messages(StrEnum):
@@ -92,6 +101,10 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     digest: tuple[tuple[str, str], ...] = ()
     """Pairs of user name and password, one of which every check and report must prove (SHA-256 or MD5,
     qop=auth). Empty: none is asked for. It costs the proxy one more round trip a request."""
+    mode: Mode = Mode.REDIRECT
+    """``redirect``, or ``in-path`` for equipment that can neither end a call nor report it. Only by UDP."""
+    next_hop: str = ""
+    """Where calls go in mode ``in-path``: ``address:port`` of a peer, by UDP. It may be the proxy they come from."""
     rate: float = 0.0
     """New calls and charged messages a second; more are answered 503 before the store is asked. 0: any number."""
     burst: int = 20
@@ -139,6 +152,16 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("contact must be a URI")
         for network in self.networks:
             ip_network(network)
+        if self.mode is Mode.IN_PATH:
+            self._check_in_path()
+
+    def _check_in_path(self) -> None:
+        try:
+            reached_at(parse_uri(f"sip:{self.next_hop}"))
+        except Malformed:
+            raise ValueError(f"next_hop {self.next_hop!r} is no address:port, which mode in-path needs") from None
+        if self.routing:
+            raise ValueError("mode in-path has one next_hop: routing is for redirect")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,6 +175,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Who may ask; the first whose networks hold the source address."""
     trunk_groups: tuple[TrunkGroup, ...] = ()
     """Limits of channels and calls a second that peers share."""
+    in_path_port: int = 5070
+    """UDP port for calls that go through us (``mode = "in-path"``); each worker takes the first that is free from there
+    on, so that all of a call reaches the worker that has it. 0 takes any free one."""
     own_names: tuple[str, ...] = ()
     """``host`` or ``host:port`` under which we are reached: no call is sent there. Empty: the address listened on."""
     realm: str = "ocs"
@@ -198,6 +224,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be between 0 and 65535")
+        if not 0 <= self.in_path_port <= 65535:
+            raise ValueError("in_path_port must be between 0 and 65535")
+        if self.in_path and not self.own_names and self.host in ("0.0.0.0", "::", ""):  # noqa: S104
+            raise ValueError("own_names must say where calls in mode in-path reach us")
         groups = [group.name for group in self.trunk_groups]
         if len(set(groups)) < len(groups):
             raise ValueError("trunk_groups must have different names")
@@ -217,6 +247,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
+
+    @property
+    def in_path(self) -> bool:
+        """Do calls go through us?"""
+        return any(peer.mode is Mode.IN_PATH for peer in self.peers)
 
 
 class PeerTable:

@@ -47,6 +47,7 @@ class State(Enum):
     PROCEEDING = "proceeding"
     COMPLETED = "completed"
     CONFIRMED = "confirmed"
+    ACCEPTED = "accepted"
     TERMINATED = "terminated"
 
 
@@ -56,6 +57,10 @@ class Event(Enum):
     ACK = "ack"
     FINAL = "final"
     """The policy has decided."""
+    PROVISIONAL = "1xx"
+    """The next hop has said something, in in-path mode alone."""
+    SUCCESS = "2xx"
+    """The callee has answered an INVITE, in in-path mode alone."""
     TRYING = "timer trying"
     G = "timer G"
     """Repeat the final answer."""
@@ -65,6 +70,8 @@ class Event(Enum):
     """No repeated ACK can come any more."""
     J = "timer J"
     """No repeated request can come any more."""
+    L = "timer L"
+    """No repeated INVITE or 2xx can come any more."""
 
 
 class Action(Enum):
@@ -74,6 +81,7 @@ class Action(Enum):
     START_H = "start H"
     START_I = "start I"
     START_J = "start J"
+    START_L = "start L"
 
 
 class Step(NamedTuple):
@@ -86,27 +94,34 @@ Table = dict[tuple[State, Event], Step]
 INVITE: Table = {
     (State.PROCEEDING, Event.REQUEST): Step(State.PROCEEDING, (Action.SEND_LAST,)),
     (State.PROCEEDING, Event.TRYING): Step(State.PROCEEDING, (Action.SEND_TRYING,)),
+    (State.PROCEEDING, Event.PROVISIONAL): Step(State.PROCEEDING, (Action.SEND_LAST,)),
     (State.PROCEEDING, Event.FINAL): Step(State.COMPLETED, (Action.SEND_LAST, Action.START_G, Action.START_H)),
+    (State.PROCEEDING, Event.SUCCESS): Step(State.ACCEPTED, (Action.SEND_LAST, Action.START_L)),
+    (State.ACCEPTED, Event.SUCCESS): Step(State.ACCEPTED, (Action.SEND_LAST,)),
+    (State.ACCEPTED, Event.L): Step(State.TERMINATED),
     (State.COMPLETED, Event.REQUEST): Step(State.COMPLETED, (Action.SEND_LAST,)),
     (State.COMPLETED, Event.G): Step(State.COMPLETED, (Action.SEND_LAST, Action.START_G)),
     (State.COMPLETED, Event.ACK): Step(State.CONFIRMED, (Action.START_I,)),
     (State.COMPLETED, Event.H): Step(State.TERMINATED),
     (State.CONFIRMED, Event.I): Step(State.TERMINATED),
 }
-"""Figure 7, for a server that never accepts a call: no 2xx to an INVITE."""
+"""Figure 7 with RFC 6026. A 2xx is repeated by the callee, and its ACK goes to the callee."""
 
 OTHER: Table = {
+    (State.PROCEEDING, Event.PROVISIONAL): Step(State.PROCEEDING, (Action.SEND_LAST,)),
+    (State.PROCEEDING, Event.REQUEST): Step(State.PROCEEDING, (Action.SEND_LAST,)),
     (State.PROCEEDING, Event.FINAL): Step(State.COMPLETED, (Action.SEND_LAST, Action.START_J)),
     (State.COMPLETED, Event.REQUEST): Step(State.COMPLETED, (Action.SEND_LAST,)),
     (State.COMPLETED, Event.J): Step(State.TERMINATED),
 }
-"""Figure 8, with Trying and Proceeding in one: nothing provisional is sent."""
+"""Figure 8, with Trying and Proceeding in one: we ourselves send nothing provisional."""
 
 _TIMER_OF = {
     Action.START_G: Event.G,
     Action.START_H: Event.H,
     Action.START_I: Event.I,
     Action.START_J: Event.J,
+    Action.START_L: Event.L,
 }
 
 Key = tuple[str, ...]
@@ -184,6 +199,11 @@ class TransactionLayer(Generic[H]):
         """Does the request belong to a transaction that is here?"""
         return transaction_key(request) in self._transactions
 
+    def awaits_ack(self, ack: Request) -> bool:
+        """Does the ACK end here? One for a 2xx does not."""
+        known = self._transactions.get(transaction_key(ack))
+        return known is not None and known.state is not State.ACCEPTED
+
     def receive(self, request: Request, hop: H, now: float) -> Transaction[H] | None:
         """A new transaction for a new request; None for an ACK or a retransmission, which end here."""
         key = transaction_key(request)
@@ -217,6 +237,18 @@ class TransactionLayer(Generic[H]):
         transaction._last = response.encode()
         self._step(transaction, Event.FINAL, now)
         return True
+
+    def relay(self, transaction: Transaction[H], response: Response, now: float) -> None:
+        """Send what came from the next hop: any number of provisional answers, then one final; several 2xx to an INVITE
+        (section 16.7 step 5). What comes after the final answer goes nowhere."""
+        success = response.status < 300 and transaction.table is INVITE
+        if response.status >= 200 and not success:
+            self.answer(transaction, response, now)
+        elif not transaction.answered or (success and transaction.state is State.ACCEPTED):
+            event = Event.PROVISIONAL if response.status < 200 else Event.SUCCESS
+            self.pending -= event is Event.SUCCESS and not transaction.answered
+            transaction._last = response.encode()
+            self._step(transaction, event, now)
 
     def next_timer(self) -> float | None:
         """When handle_timer is due; None if no timer runs."""
@@ -256,6 +288,8 @@ class TransactionLayer(Generic[H]):
 
     def _act(self, transaction: Transaction[H], action: Action, now: float) -> None:
         if action is Action.SEND_TRYING:
+            if transaction._last:
+                return  # it was told more than that already
             transaction._last = respond(transaction.request, 100).encode()
             self._send(transaction._last, transaction.hop)
         elif action is Action.SEND_LAST:
@@ -284,7 +318,7 @@ class TransactionLayer(Generic[H]):
             delay = min(timers.t1 * (1 << transaction._growth), timers.t2)
             transaction._growth += 1
             return delay
-        if event is Event.H:
+        if event in (Event.H, Event.L):
             return 64 * timers.t1
         if event is Event.I:
             return 0.0 if reliable else timers.t4

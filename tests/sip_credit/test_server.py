@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sip_credit.message import MAX_HEAD, Request, Response, acknowledge, cancel
-from sip_credit.server import SipServer, bind
+from sip_credit.server import SipServer
 from sip_credit.settings import Peer, PeerTable, Settings
+from sip_credit.sockets import bind
 from sip_credit.stream import MessageStream
 
 House = Any  # the fixture's class lives in conftest, which is no module to import from
