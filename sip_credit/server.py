@@ -162,7 +162,7 @@ class SipServer:
         loop = asyncio.get_running_loop()
         self._through, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, hop), sock=sock)
         own = self._settings.own_names[0] if self._settings.own_names else reference(sock.getsockname()[0])
-        hop.attach(Own(split_host_port(own)[0], self.in_path_port), self._through.sendto)
+        hop.attach(Own(split_host_port(own)[0], self.in_path_port), self._door.own, self._through.sendto)
 
     def _watch_certificates(self) -> None:
         """Look now and then whether there are new files; connections that are open stay as they are."""

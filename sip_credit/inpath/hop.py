@@ -89,6 +89,7 @@ class Hop:
         self._passages: dict[str, Passage] = {}
         self._inviting: dict[Transaction[Any], ClientTransaction] = {}
         self._own: Own
+        self._names: frozenset[str]
         self._send: Callable[[bytes, Place], None]
         self.clients: ClientLayer
 
@@ -96,9 +97,10 @@ class Hop:
         """Calls that go through us, and those that went just now."""
         return len(self._passages)
 
-    def attach(self, own: Own, send: Callable[[bytes, Place], None]) -> None:
-        """Calls reach us as ``own`` and leave by ``send``."""
+    def attach(self, own: Own, names: frozenset[str], send: Callable[[bytes, Place], None]) -> None:
+        """Calls reach us as ``own`` and leave by ``send``; ``names`` are ours, too."""
         self._own = own
+        self._names = names | {own.sent_by}
         self._send = send
         self.clients = ClientLayer(send, self._settings.ring, self._settings.timers)
 
@@ -125,15 +127,11 @@ class Hop:
         passage = Passage(session, peer, call, *read_grant(answer, peer.header_prefix))
         place = next_place(peer)
         sent = self._forward(transaction.request, peer, self._own.record_route(session))
-        if leads_to(sent.uri, frozenset({self._own.sent_by, *self._settings.own_names, self._here})):
+        if leads_to(sent.uri, self._names):
             sent = Request(sent.method, at(sent.uri, place), sent.headers, sent.body)
         self._passages[session] = passage
         self._begin(transaction, sent, place, partial(self._invited, passage, transaction, sent))
         return True
-
-    @property
-    def _here(self) -> str:
-        return f"{self._own.host}:{self._settings.port}"
 
     def cancel(self, invite: Transaction[Any]) -> bool:
         """Its caller has cancelled an INVITE; False if it was not sent on."""
@@ -222,7 +220,7 @@ class Hop:
             return
         if not self._ways.admits(place[0]):
             refusal = refusal or Answer(status=500, reason="No Peer There")
-        if passage.call.call_id != _named(request) or (request.method == "INVITE" and passage.over):
+        if passage.call.call_id != _named(request) or (request.method == "INVITE" and passage.spent(self._now())):
             refusal = Answer(status=481)
         if refusal is not None:
             self._house.refuse(transaction, refusal)
@@ -272,6 +270,7 @@ class Hop:
             passage.started_at = call.started_at
             passage.answered = self._now() - (self._clock() - call.started_at) / 1000
             passage.over = bool(call.ended)
+            self._forget_later(passage)
         self._pass(transaction, passage)
 
     # ---- credit
@@ -341,7 +340,10 @@ class Hop:
 
     async def _ended(self, passage: Passage, report: Report) -> None:
         await self._tell(passage, report)
-        # A BYE may be on its way still, from an end to which ours is: it is to be passed on.
+        self._forget_later(passage)
+
+    def _forget_later(self, passage: Passage) -> None:
+        """Not at once: a BYE may be on its way still, from an end to which ours is."""
         asyncio.get_running_loop().call_later(64 * self._settings.timers.t1, self._forget, passage)
 
     def _forget(self, passage: Passage) -> None:

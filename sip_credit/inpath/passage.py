@@ -50,6 +50,10 @@ class Passage:
             return 0
         return min(self.cap * 1000, max(0, round((now - self.answered) * 1000)))
 
+    def spent(self, now: float) -> bool:
+        """Is it over, or should it be?"""
+        return self.over or (self.answered is not None and now >= self.answered + self.cap)
+
     def report(self, kind: Kind, milliseconds: int, at: int, cause: str = "") -> Report:
         """What a proxy would report now. The moment names it: no two reports of a kind are of the same."""
         return Report(

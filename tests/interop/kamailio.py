@@ -16,6 +16,16 @@ def redirect_proxy(network: Network, directory: Path, *defines: str, **values: s
     return _kamailio("kamailio", ROOT / "deploy/kamailio/redirect.cfg", directory, settings, defines)
 
 
+def in_path_proxy(network: Network, directory: Path) -> Program:
+    """``deploy/kamailio/in-path.cfg`` around our SIP door."""
+    settings = {
+        "PROXY_ADDRESS": network.proxy,
+        "CREDIT_URI": f"sip:{network.server}:{SIP}",
+        "CREDIT_ADDRESS": network.server,
+    }
+    return _kamailio("kamailio", ROOT / "deploy/kamailio/in-path.cfg", directory, settings)
+
+
 def ims_core(network: Network, directory: Path, daemon: Daemon, credits: int, buffer: int) -> Program:
     """``kamailio-ims.cfg``, connected to our Diameter door."""
     values = {

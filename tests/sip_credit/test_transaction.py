@@ -235,3 +235,46 @@ def test_timers_of_finished_transactions_do_not_pile_up(lab: Lab) -> None:
     assert len(lab.layer) == 0
     assert lab.layer.next_timer() is None
     assert not lab.layer._heap
+
+
+def relay(lab: Lab, transaction: Transaction[Hop], status: int) -> None:
+    response = respond(transaction.request, status, tag="callee")
+    lab.layer.relay(transaction, response, lab.now)
+
+
+@pytest.mark.rfc("6026", "7.1")
+def test_what_the_next_hop_says_is_passed_on_and_every_2xx(lab: Lab) -> None:
+    transaction = lab.begin(request())
+    relay(lab, transaction, 180)
+    lab.run(1)  # no 100 any more
+    lab.receive(request())  # repeated: the last answer again
+    relay(lab, transaction, 200)
+    lab.receive(request())
+    relay(lab, transaction, 200)
+    relay(lab, transaction, 486)  # another branch was too late
+    assert [status for _, status in lab.sent] == [180, 180, 200, 200]
+    assert not lab.layer.awaits_ack(request("ACK"))
+    assert lab.layer.pending == 0
+    lab.run(32)
+    assert len(lab.layer) == 0
+
+
+def test_a_refusal_by_the_next_hop_is_repeated_until_its_ack(lab: Lab) -> None:
+    transaction = lab.begin(request())
+    relay(lab, transaction, 486)
+    relay(lab, transaction, 200)  # a late fork
+    lab.run(0.6)
+    assert lab.layer.awaits_ack(request("ACK"))
+    lab.receive(request("ACK"))
+    lab.run(10)
+    assert [status for _, status in lab.sent] == [486, 486]
+    assert len(lab.layer) == 0
+
+
+def test_other_requests_may_be_told_something_provisional(lab: Lab) -> None:
+    transaction = lab.begin(request("INFO"))
+    relay(lab, transaction, 183)
+    lab.receive(request("INFO"))
+    relay(lab, transaction, 200)
+    relay(lab, transaction, 200)
+    assert [status for _, status in lab.sent] == [183, 183, 200]

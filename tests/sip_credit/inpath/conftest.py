@@ -178,18 +178,20 @@ class Line(House):
 
     async def settled(self) -> tuple[int, int]:
         """Seconds paid and reserved, once nothing is reserved any more."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while (await self.money())[1] and asyncio.get_running_loop().time() < deadline:
+        for _ in range(int(PATIENCE / 0.01)):
+            if not (await self.money())[1]:
+                break
             await asyncio.sleep(0.01)
         await self.until(lambda: not self.server.in_flight)
         return await self.money()
 
     @staticmethod
     async def until(come: Callable[[], bool]) -> None:
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while not come():
-            assert asyncio.get_running_loop().time() < deadline
+        for _ in range(int(PATIENCE / 0.01)):
+            if come():
+                return
             await asyncio.sleep(0.01)
+        raise AssertionError("it has not come")
 
 
 @pytest.fixture

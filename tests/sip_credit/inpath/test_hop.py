@@ -2,10 +2,12 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from balances.ledger import Phase
-from sip_credit.message import cancel
+from sip_credit.message import Request, cancel
+from sip_credit.settings import Mode, Peer, Settings
 from tests.sip_credit.inpath.conftest import Line
 
 
@@ -263,6 +265,103 @@ async def test_a_call_of_before_a_restart_can_end(line: Line) -> None:
     line.bob.answer(await line.bob.request("BYE"), 200)
     await line.alice.response(200)
     assert await line.settled() == (60, 0)
+
+
+async def test_a_call_of_before_a_restart_cannot_begin_anew(line: Line) -> None:
+    await line.open("1.00")
+    line.call()
+    await line.answered()
+    await line.started()
+    await line.again()
+    line.later(61)
+    line.alice.send(line.inside("INVITE", line.alice, 0, line.alice.contact), line.server.in_path_port)
+    await line.alice.response(481)
+    assert line.bob.inbox.empty()
+
+
+async def test_a_session_that_is_closed_meanwhile_ends_its_call(line: Line) -> None:
+    await line.again(slice=2)
+    await line.open("1.00")
+    line.call()
+    await line.answered()
+    await line.started()
+    line.later(2 + line.settings.liveness + 1)
+    await line.ledger.expire(line.now, 10)
+    await line.alice.request("BYE")
+    await line.bob.request("BYE")
+    assert await line.settled() == (2, 0)
+
+
+async def test_nothing_is_sent_to_strangers(line: Line) -> None:
+    here = msgspec.structs.replace(line.settings.peers[0], networks=("127.0.0.1/32",))
+    await line.again(peers=(here,))
+    await line.open("1.00")
+    line.call()
+    await line.answered()
+    line.target = "sip:bob@127.0.0.2:5060"
+    line.alice.send(line.inside("INFO", line.alice), line.server.in_path_port)
+    await line.alice.response(500)
+
+
+async def test_of_such_calls_nobody_reports_but_us(line: Line) -> None:
+    await line.open("1.00")
+    line.call()
+    await line.answered()
+    for kind in ("stop", "release", "interim"):
+        assert (await line.proxy.ask(line.report(kind, 0))).status == 481
+    assert (await line.proxy.ask(line.request("BYE"))).status == 481
+    assert (await line.money())[1] == 60
+
+
+@pytest.mark.parametrize(
+    ("dropped", "added", "status"),
+    [
+        ("Max-Forwards", ("Max-Forwards", "0"), 483),
+        ("Max-Forwards", ("Max-Forwards", "many"), 400),
+        ("Contact", ("Subject", "no Contact"), 400),
+    ],
+)
+async def test_what_cannot_be_sent_on_costs_nothing(
+    line: Line, dropped: str, added: tuple[str, str], status: int
+) -> None:
+    await line.open("1.00")
+    invite = line.request("INVITE", "x", ("P-Asserted-Identity", "<sip:+491700001@h>"), line.alice.contact)
+    headers = [pair for pair in invite.headers if pair[0] != dropped]
+    assert (await line.proxy.ask(Request("INVITE", invite.uri, [*headers, added]))).status == status
+    assert line.gate.events == []
+
+
+async def test_calls_by_tcp_are_refused(line: Line) -> None:
+    await line.open("1.00")
+    reader, writer = await asyncio.open_connection("127.0.0.1", line.server.port)
+    invite = line.request("INVITE", "x", line.alice.contact)
+    writer.write(invite.encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert head.startswith("SIP/2.0 480 ")
+    assert "in-path-needs-udp" in head
+    writer.close()
+
+
+async def test_a_call_to_ourselves_is_sent_to_the_next_hop(line: Line) -> None:
+    await line.open("1.00")
+    line.call(uri=f"sip:+493012345@127.0.0.1:{line.server.port}")
+    got = await line.bob.request("INVITE")
+    assert got.uri == f"sip:+493012345@127.0.0.1:{line.bob.port}"
+    line.bob.answer(got, 486)
+    await line.alice.response(486)
+
+
+@pytest.mark.parametrize("values", [{}, {"next_hop": "host.example"}, {"next_hop": "127.0.0.1:5060", "routing": "x"}])
+def test_a_peer_in_the_path_needs_a_next_hop(values: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="next_hop"):
+        Peer(mode=Mode.IN_PATH, **values)
+
+
+def test_a_server_on_all_addresses_must_say_where_it_is() -> None:
+    peer = Peer(mode=Mode.IN_PATH, next_hop="127.0.0.1:5060")
+    with pytest.raises(ValueError, match="own_names"):
+        Settings(host="0.0.0.0", peers=(peer,))
+    assert Settings(host="0.0.0.0", own_names=("192.0.2.5",), peers=(peer,)).in_path
 
 
 async def test_a_call_nobody_ends_after_a_crash_is_charged_as_granted(line: Line) -> None:
