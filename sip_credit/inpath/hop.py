@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from sip_credit.address import Malformed, Place, reached_at
+from sip_credit.address import Malformed, Place, parse_address, reached_at
 from sip_credit.call import Call
 from sip_credit.inpath.client import ClientLayer, ClientTransaction
 from sip_credit.inpath.dialog import Dialog, contact, established
-from sip_credit.inpath.forward import Own, at, forwarded, hops_left, place_of, returned
+from sip_credit.inpath.forward import Own, at, forwarded, hops_left, place_of, returned, routed
 from sip_credit.inpath.passage import Passage
 from sip_credit.message import Request, Response, parse_uri, parse_via
 from sip_credit.policy import LONGEST_NAME, Answer, Check, clean, leads_to, loop, read_grant
@@ -113,11 +113,16 @@ class Hop:
                 return Answer(status=483)
             if any(parse_via(via).sent_by == self._own.sent_by for via in request.vias):
                 return loop(peer)
+            routed(request, self._own)
+            way_back = (request.headers.items("Record-Route") or request.headers.items("Contact") or [""])[0]
+            place = reached_at(parse_address(way_back).uri)
         except Malformed as error:
             return Answer(status=400, reason=str(error))
         if reliable:
             return Answer(status=480, headers=((f"{peer.header_prefix}Reason", "in-path-needs-udp"),))
-        return None if contact(request) else Answer(status=400, reason="No Contact")
+        if not contact(request) or not self._ways.admits(place[0]):
+            return Answer(status=400, reason="No Way Back")
+        return None
 
     def carry(self, transaction: Transaction[Any], check: Check, call: Call, answer: Answer) -> bool:
         """Send on an INVITE that was granted ``answer``; False if its caller waits no longer."""
@@ -152,6 +157,7 @@ class Hop:
         if 200 <= response.status < 300:
             try:
                 dialog = established(sent, response, self._own)
+                self._ensure_reached(dialog)
             except Malformed as error:
                 log.warning("session %s: %r: %s", passage.session, response, error)
                 response = Response(500, "Bad Answer", response.headers)
@@ -160,6 +166,12 @@ class Hop:
         if response.status >= 300 and not passage.over:
             self._finish(passage, Kind.RELEASE, 0, f"SIP {response.status}")
         self._relay(transaction, response)
+
+    def _ensure_reached(self, dialog: Dialog) -> None:
+        """Raise Malformed if we could not end the call: then it may not begin."""
+        for bye in dialog.byes(EXHAUSTED):
+            if not self._ways.admits(place_of(bye)[0]):
+                raise Malformed("no peer there")
 
     def _established(self, passage: Passage, dialog: Dialog) -> None:
         if dialog.callee.tag in passage.dialogs:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from balances.ledger import Phase
-from sip_credit.message import Request, cancel
+from sip_credit.message import Request, cancel, respond
 from sip_credit.settings import Mode, Peer, Settings
 from tests.sip_credit.inpath.conftest import Line
 
@@ -319,6 +319,9 @@ async def test_of_such_calls_nobody_reports_but_us(line: Line) -> None:
         ("Max-Forwards", ("Max-Forwards", "0"), 483),
         ("Max-Forwards", ("Max-Forwards", "many"), 400),
         ("Contact", ("Subject", "no Contact"), 400),
+        ("Contact", ("Contact", "<sip:alice@host.example>"), 400),
+        ("Contact", ("Contact", "<sip:alice@192.0.2.1>"), 400),
+        ("Subject", ("Route", '"'), 400),
     ],
 )
 async def test_what_cannot_be_sent_on_costs_nothing(
@@ -329,6 +332,16 @@ async def test_what_cannot_be_sent_on_costs_nothing(
     headers = [pair for pair in invite.headers if pair[0] != dropped]
     assert (await line.proxy.ask(Request("INVITE", invite.uri, [*headers, added]))).status == status
     assert line.gate.events == []
+
+
+@pytest.mark.parametrize("contact", ["<sip:bob@host.example>", "<sip:bob@192.0.2.1>", "<"])
+async def test_a_call_that_we_could_not_end_does_not_begin(line: Line, contact: str) -> None:
+    await line.open("1.00")
+    line.call()
+    got = await line.bob.request("INVITE")
+    line.bob.send(respond(got, 200, tag="b1", headers=[("Contact", contact)]), line.server.in_path_port)
+    await line.alice.response(500)
+    assert await line.settled() == (0, 0)
 
 
 async def test_calls_by_tcp_are_refused(line: Line) -> None:
