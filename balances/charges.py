@@ -181,7 +181,7 @@ def _key(account: AccountBook, session: SessionBook, use: Use, now: int) -> KeyB
 
 
 def _grant(account: AccountBook, key: KeyBook | None, use: Use, now: int) -> Grant:
-    if key is not None and use.quote is not None:
+    if key is not None and use.quote is not None and not key.granted:  # a key named twice holds under its first quote
         key.quote = use.quote  # what is used from here on is priced anew
     refused = _refusal(account, key, use)
     if key is None or refused or not use.wanted:

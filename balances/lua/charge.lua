@@ -67,8 +67,8 @@ local function refusal(at, key)
 end
 
 local function offer(at, key, settled)
-    if key and r[at + U_QUOTE] ~= '' and key[QUOTE] ~= r[at + U_QUOTE] then
-        key[QUOTE] = r[at + U_QUOTE] -- what is used from here on is priced anew
+    if key and r[at + U_QUOTE] ~= '' and key[QUOTE] ~= r[at + U_QUOTE] and units_held(key) == 0 then
+        key[QUOTE] = r[at + U_QUOTE] -- what is used from here on is priced anew; a key named twice holds under its first
     end
     local refused = refusal(at, key)
     if refused or r[at + U_WANTED] == 0 then return grant_nothing(at, key, settled, refused) end

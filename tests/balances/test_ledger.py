@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from balances.ledger import (
     CROWDED,
@@ -18,6 +19,7 @@ from balances.ledger import (
     IdentityType,
     InsufficientFunds,
     Ledger,
+    Metering,
     Movement,
     NewAccount,
     NoSuchAccount,
@@ -377,6 +379,19 @@ async def test_a_session_has_so_many_keys_and_no_more(ledger: Ledger) -> None:
     again = msgspec.structs.replace(event, operation="2", uses=using(range(2), 0))
     assert (await ledger.charge(again)).spent == KEYS + 2
     assert (await ledger.audit()).balanced
+
+
+async def test_a_key_named_twice_in_a_request_holds_under_its_first_quote(ledger: Ledger) -> None:
+    account = await opened(ledger, "ann")
+    await ledger.move(top_up(account, "t", 100))
+    metered = replace(DATA, meters=(Metering(meter="month", unit=Unit.OCTETS, ends_at=1000),))
+    first = opening(account, "s", 10)
+    uses = (replace(first.uses[0], quote=metered), replace(first.uses[0], quote=DATA, wanted=0))
+    await ledger.charge(replace(first, uses=uses))
+    assert (await ledger.audit()).findings == ()
+    await ledger.charge(replace(first, operation="1", phase=Phase.CLOSE, uses=()))
+    assert (await ledger.audit()).findings == ()
+    assert [meter.reserved for meter in (await ledger.account(account.address)).meters] == [0]
 
 
 async def test_names_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:
