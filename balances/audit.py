@@ -50,9 +50,9 @@ def examine(accounts: Iterable[AccountBook], sessions: Iterable[SessionBook], ho
             add(found.sums[asset], purse)
         for bucket in {name for owner, name in held if owner == account.address.account} - set(purses):
             found.sentences.append(f"account {account.address.account}: units held in bucket {bucket}, which is gone")
-    for session in live:
-        if session.address.account not in known:
-            found.sentences.append(f"session {session.id}: its account {session.address.account} does not exist")
+    for book in _books(live):
+        if book.address.account not in known:
+            found.sentences.append(f"session {book.id}: its account {book.address.account} does not exist")
     for asset in sorted({*found.sums, *house}):
         ours, mirror = found.sums[asset], house.get(asset, Purse())
         if ours != mirror:
@@ -63,22 +63,26 @@ def examine(accounts: Iterable[AccountBook], sessions: Iterable[SessionBook], ho
 def holdings(sessions: Iterable[SessionBook]) -> Counter[tuple[str, str]]:
     """What open sessions hold, by account and bucket."""
     held: Counter[tuple[str, str]] = Counter()
-    for session in sessions:
-        for key in session.keys.values():
-            held[session.address.account, MONEY] += key.cost
+    for book in _books(sessions):
+        for key in book.keys.values():
+            held[book.address.account, MONEY] += key.cost
             for bucket, units in (*key.parts, *key.bonus):
-                held[session.address.account, bucket] += units
+                held[book.address.account, bucket] += units
     return +held
+
+
+def _books(sessions: Iterable[SessionBook]) -> Iterable[SessionBook]:
+    return (book for session in sessions for book in session.books())
 
 
 def metered_holdings(sessions: Iterable[SessionBook]) -> Counter[tuple[str, str, str]]:
     """What open sessions hold of meters: by account, meter and unit, and money by account, meter and ``money``."""
     held: Counter[tuple[str, str, str]] = Counter()
-    for session in sessions:
-        for key in session.keys.values():
+    for book in _books(sessions):
+        for key in book.keys.values():
             for each in key.quote.meters:
-                held[session.address.account, each.meter, key.unit] += key.granted
-                held[session.address.account, each.meter, MONEY] += key.held_money
+                held[book.address.account, each.meter, key.unit] += key.granted
+                held[book.address.account, each.meter, MONEY] += key.held_money
     return +held
 
 

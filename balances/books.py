@@ -5,10 +5,12 @@ the books. ``lua/lib/account.lua`` and ``session.lua`` hold the same for the sto
 """
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from balances.ledger import (
     Account,
     Address,
+    Billing,
     Bucket,
     Charge,
     Counters,
@@ -100,6 +102,8 @@ class AccountBook:
     identities: tuple[Identity, ...]
     parent: str | None
     opened_at: int
+    billing: Billing = Billing.OWN
+    cap: int | None = None
     version: int = 1
     status: Status = Status.ACTIVE
     money: Purse = field(default_factory=Purse)
@@ -161,6 +165,8 @@ class AccountBook:
             credit_limit=self.credit_limit,
             identities=self.identities,
             parent=self.parent,
+            billing=self.billing,
+            cap=self.cap,
             opened_at=self.opened_at,
             money=self.money.counters(),
             buckets=tuple(
@@ -307,6 +313,18 @@ class SessionBook:
     bonus_paid: dict[str, int] = field(default_factory=dict)
     forget_at: int | None = None
     """When the record of an ended session goes."""
+    levels: list["SessionBook"] = field(default_factory=list)
+    """What it says of the accounts up the chain; of such a book, ``billing`` ties the account before to its own."""
+    billing: Billing = Billing.OWN
+
+    def books(self) -> list["SessionBook"]:
+        """By level: its own, then those of the accounts up the chain."""
+        return [self, *self.levels]
+
+    def payer(self) -> "SessionBook":
+        """The book of the account that pays what the subscriber is told to pay: not a member, but the owner."""
+        shared = takewhile(lambda book: book.billing is Billing.SHARED, self.levels)
+        return [self, *shared][-1]
 
     def pay(self, bucket: str, units: int) -> None:
         self.paid[bucket] = self.paid.get(bucket, 0) + units
@@ -359,8 +377,8 @@ class SessionBook:
             updated_at=self.updated_at,
             deadline=self.deadline,
             context=self.context,
-            spent=self.spent,
-            holdings=tuple(key.view() for key in self.keys.values()),
+            spent=self.payer().spent,
+            holdings=tuple(key.view() for key in self.payer().keys.values()),
         )
 
 

@@ -1,9 +1,13 @@
-"""What a charge does to an account and its session: the verdict by phase and state, and the steps in their order.
+"""What a charge does to its accounts and their session: the verdict by phase and state, and the steps in their order.
 
 Pure: it changes the books it is given and returns the answer. ``lua/charge.lua`` says the same for the store.
 """
 
-from balances import holdings
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from balances import holdings, levels
 from balances.books import AccountBook, KeyBook, SessionBook
 from balances.ledger import (
     CROWDED,
@@ -19,6 +23,7 @@ from balances.ledger import (
     Use,
     Verdict,
 )
+from balances.levels import Level
 from balances.money import LIMIT
 
 ENDS = {Phase.CLOSE: SessionState.CLOSED, Phase.LAPSE: SessionState.LAPSED}
@@ -48,9 +53,12 @@ def new_session(charge: Charge, state: SessionState) -> SessionBook:
     )
 
 
-def apply(account: AccountBook, session: SessionBook | None, charge: Charge) -> tuple[Charged, SessionBook | None, str]:
-    """Returns the answer, the session as it is then (None: nothing to remember) and the cause of the entry.
+def apply(
+    accounts: list[AccountBook], session: SessionBook | None, charge: Charge
+) -> tuple[Charged, SessionBook | None, str]:
+    """Returns the answer, the session as it is then (None: nothing to remember) and the cause of the entries.
 
+    ``accounts`` are the charge's own and those of its levels, in their order.
     Raises OverflowError if a number would leave the countable range; the books are to be thrown away then.
 
     =========  ===========================  ==================  ====================================
@@ -64,40 +72,61 @@ def apply(account: AccountBook, session: SessionBook | None, charge: Charge) -> 
     =========  ===========================  ==================  ====================================
     """
     if charge.phase is Phase.EVENT:
-        return _event(account, session or new_session(charge, SessionState.CLOSED), charge)
+        return _event(levels.of(accounts, session or new_session(charge, SessionState.CLOSED), charge), charge)
     if charge.phase is Phase.OPEN and (session is None or session.state is not SessionState.OPEN):
         if session is None or not session.void:
-            return _open(account, new_session(charge, SessionState.OPEN), charge)
+            return _open(levels.of(accounts, new_session(charge, SessionState.OPEN), charge), charge)
         session.void = False
     elif session is None:
         if charge.phase is Phase.UPDATE:
-            return Charged(verdict=Verdict.UNKNOWN_SESSION, available=account.available), None, ""
+            return Charged(verdict=Verdict.UNKNOWN_SESSION, available=accounts[_payer(charge)].available), None, ""
         session = new_session(charge, SessionState.CLOSED)
         session.void = True
-        return _answer(account, session, charge, Verdict.UNKNOWN_SESSION)
+        return _answer(levels.of(accounts, session, charge), charge, Verdict.UNKNOWN_SESSION)
+    known = levels.of(accounts, session, charge)
     if session.state is SessionState.CLOSED or (charge.phase is Phase.LAPSE and session.state is SessionState.LAPSED):
-        return _answer(account, session, charge, Verdict.CLOSED_SESSION)
-    return _update(account, session, charge)
+        return _answer(known, charge, Verdict.CLOSED_SESSION)
+    return _update(known, charge)
+
+
+def _payer(charge: Charge) -> int:
+    return levels.payer([level.billing for level in charge.levels])
+
+
+@dataclass(slots=True)
+class Granted:
+    """What was granted, or not, for the uses, and the meters of the payer that warn.
+
+    ``short``: the account up the chain for whose sake a use was refused.
+    """
+
+    grants: list[Grant] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    short: str | None = None
+    reversed: bool = False
+    """Provisional debits were taken back."""
+
+    def refuse(self, grant: Grant, place: int, level: Level) -> None:
+        self.grants.append(grant)
+        if place and grant.refused and self.short is None:
+            self.short = level.account.address.account
 
 
 def _answer(
-    account: AccountBook,
-    session: SessionBook,
-    charge: Charge,
-    verdict: Verdict,
-    grants: list[Grant] | None = None,
-    cause: str = "",
-    warned: list[str] | None = None,
+    known: list[Level], charge: Charge, verdict: Verdict, granted: Granted | None = None
 ) -> tuple[Charged, SessionBook, str]:
+    session, payer = known[0].book, known[_payer(charge)]
     session.updated_at = charge.now
+    said = granted or Granted()
     answer = Charged(
         verdict=verdict,
-        grants=tuple(grants or ()),
-        spent=session.spent,
-        available=account.available,
-        warned=tuple(warned or ()),
+        grants=tuple(said.grants),
+        spent=payer.book.spent,
+        available=payer.account.available,
+        warned=tuple(said.warned) if verdict is not Verdict.REFUSED else (),
+        short=said.short,
     )
-    return answer, session, cause or charge.cause or charge.phase.value
+    return answer, session, REVERSAL if said.reversed else charge.cause or charge.phase.value
 
 
 def _renew(session: SessionBook, charge: Charge) -> None:
@@ -107,48 +136,72 @@ def _renew(session: SessionBook, charge: Charge) -> None:
         session.context = charge.context
 
 
-def _open(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[Charged, SessionBook, str]:
+def _open(known: list[Level], charge: Charge) -> tuple[Charged, SessionBook, str]:
+    session = known[0].book
     _renew(session, charge)
-    grants, warned, _ = _settle_and_reserve(account, session, charge)
+    granted = _settle_and_reserve(known, charge)
     wanted = any(use.wanted for use in charge.uses)
-    got = any(grant.granted for grant in grants) or any(key.used for key in session.keys.values())
+    got = any(grant.granted for grant in granted.grants) or any(key.used for key in session.keys.values())
     if charge.empty is Empty.REFUSE and wanted and not got:
         session.state = SessionState.CLOSED
-        session.keys.clear()
-        return _answer(account, session, charge, Verdict.REFUSED, grants)
-    return _answer(account, session, charge, Verdict.DONE, grants, warned=warned)
+        for level in known:
+            level.book.keys.clear()
+        return _answer(known, charge, Verdict.REFUSED, granted)
+    return _answer(known, charge, Verdict.DONE, granted)
 
 
-def _update(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[Charged, SessionBook, str]:
+def _update(known: list[Level], charge: Charge) -> tuple[Charged, SessionBook, str]:
     """UPDATE or CLOSE of a session that is open or lapsed."""
+    session = known[0].book
     verdict = Verdict.DONE if session.state is SessionState.OPEN else Verdict.LAPSED_SESSION
     if session.state is SessionState.OPEN:
         _renew(session, charge)
-    grants, warned, reversed_any = _settle_and_reserve(account, session, charge)
+    granted = _settle_and_reserve(known, charge)
     if charge.phase in ENDS:
-        for key in session.keys.values():
-            holdings.release(account, key) if not key.provisional else key.confirm()
+        for level in known:
+            for key in level.book.keys.values():
+                holdings.release(level.account, key) if not key.provisional else key.confirm()
         session.state = ENDS[charge.phase]
-    return _answer(account, session, charge, verdict, grants, REVERSAL if reversed_any else "", warned)
+    return _answer(known, charge, verdict, granted)
 
 
-def _settle_and_reserve(
-    account: AccountBook, session: SessionBook, charge: Charge
-) -> tuple[list[Grant], list[str], bool]:
-    """The heart: settle what was used, release what the keys held, reserve anew.
+def _settle_and_reserve(known: list[Level], charge: Charge) -> Granted:
+    """The heart: on each level settle what was used and release what the keys held; then reserve anew on all."""
+    settled = [_settle(level, charge) for level in known]
+    session, payer = known[0].book, _payer(charge)
+    granted = Granted(warned=settled[payer].warned, reversed=any(each.late for each in settled))
+    reserving = charge.phase not in ENDS and session.state is SessionState.OPEN
+    for place, due in enumerate(settled[payer].due):
+        keys = [each.keys[place] for each in settled]
+        if reserving:
+            _grant(granted, known, keys, place, charge)
+        else:
+            granted.grants.append(_nothing(keys[payer], known[payer].uses[place]))
+        granted.grants[-1] = replace(granted.grants[-1], settled=due)
+    return granted
 
-    Returns the grants, the meters that warn, and whether provisional debits were reversed.
-    """
-    mentioned = [_key(account, session, use, charge.now) for use in charge.uses]
+
+@dataclass(slots=True)
+class Settled:
+    """What came of settling a level: by use its key and the money debited; the meters that warn."""
+
+    keys: list[KeyBook | None]
+    due: list[int]
+    warned: list[str]
+    late: bool
+    """Provisional debits were reversed."""
+
+
+def _settle(level: Level, charge: Charge) -> Settled:
+    account, book = level.account, level.book
+    mentioned = [_key(account, book, use, charge.now) for use in level.uses]
     everything = charge.phase is Phase.CLOSE and charge.uses
-    late = [
-        key for key in session.keys.values() if key.provisional and (everything or any(key is m for m in mentioned))
-    ]
+    late = [key for key in book.keys.values() if key.provisional and (everything or any(key is m for m in mentioned))]
     for provisional in late:
-        holdings.reverse(account, session, provisional)
+        holdings.reverse(account, book, provisional)
     settlements = [
-        holdings.settle_held(account, session, key, use) if key else None
-        for key, use in zip(mentioned, charge.uses, strict=True)
+        holdings.settle_held(account, book, key, use) if key else None
+        for key, use in zip(mentioned, level.uses, strict=True)
     ]
     for held in [*mentioned, *late]:
         if held:
@@ -157,18 +210,13 @@ def _settle_and_reserve(
     warned = []
     for settlement in settlements:
         if settlement:
-            holdings.settle_excess(account, session, settlement, charge.now)
+            holdings.settle_excess(account, book, settlement, charge.now)
             due += settlement.due
             settlement.key.spent += settlement.due
             warned += settlement.warned
     holdings.debit(account, due)
-    session.spent += due
-    reserving = charge.phase not in ENDS and session.state is SessionState.OPEN
-    grants = []
-    for key, use, settlement in zip(mentioned, charge.uses, settlements, strict=True):
-        grant = _grant(account, key, use, charge.now) if reserving else _nothing(key, use)
-        grants.append(_with_settled(grant, settlement.due if settlement else 0))
-    return grants, warned, bool(late)
+    book.spent += due
+    return Settled(mentioned, [each.due if each else 0 for each in settlements], warned, bool(late))
 
 
 def _key(account: AccountBook, session: SessionBook, use: Use, now: int) -> KeyBook | None:
@@ -180,13 +228,27 @@ def _key(account: AccountBook, session: SessionBook, use: Use, now: int) -> KeyB
     return session.keys.get(use.key)
 
 
-def _grant(account: AccountBook, key: KeyBook | None, use: Use, now: int) -> Grant:
-    if key is not None and use.quote is not None and not key.granted:  # a key named twice holds under its first quote
-        key.quote = use.quote  # what is used from here on is priced anew
-    refused = _refusal(account, key, use)
-    if key is None or refused or not use.wanted:
-        return _nothing(key, use, refused)
-    return holdings.reserve(account, key, use, now)
+def _grant(granted: Granted, known: list[Level], keys: list[KeyBook | None], place: int, charge: Charge) -> None:
+    """Reserve for a use on all levels, or on none."""
+    for level, key in zip(known, keys, strict=True):
+        quote = level.uses[place].quote
+        if key is not None and quote is not None and not key.granted:  # a key named twice holds under its first quote
+            key.quote = quote  # what is used from here on is priced anew
+    payer = _payer(charge)
+    for n, (level, key) in enumerate(zip(known, keys, strict=True)):
+        refused = _refusal(level.account, key, level.uses[place])
+        if key is None or refused:
+            granted.refuse(_nothing(keys[payer], known[payer].uses[place], refused), n, level)
+            return
+    if not known[0].uses[place].wanted:
+        granted.grants.append(_nothing(keys[payer], known[payer].uses[place]))
+        return
+    grants, lacking = levels.reserve(known, [key for key in keys if key], place, charge.now)
+    if lacking is None:
+        granted.grants.append(levels.joined(grants, payer))
+    else:
+        refusal = _nothing(keys[payer], known[payer].uses[place], grants[0].refused)
+        granted.refuse(refusal, known.index(lacking), lacking)
 
 
 def _refusal(account: AccountBook, key: KeyBook | None, use: Use) -> str | None:
@@ -211,59 +273,70 @@ def _nothing(key: KeyBook | None, use: Use, refused: str | None = None) -> Grant
     return Grant(key=use.key, refused=refused, terms=key.quote.terms)
 
 
-def _with_settled(grant: Grant, settled: int) -> Grant:
-    return Grant(
-        key=grant.key,
-        granted=grant.granted,
-        cost=grant.cost,
-        settled=settled,
-        final=grant.final,
-        refused=grant.refused,
-        terms=grant.terms,
-        ends_in=grant.ends_in,
-    )
-
-
-def _event(account: AccountBook, session: SessionBook, charge: Charge) -> tuple[Charged, SessionBook, str]:
-    """Debit what is wanted, all uses or none; ``used`` and ``total`` mean nothing here.
+def _event(known: list[Level], charge: Charge) -> tuple[Charged, SessionBook, str]:
+    """Debit what is wanted, all uses on all levels or none; ``used`` and ``total`` mean nothing here.
 
     Each use is reserved as in a session and the reservation debited, under a key of its own: an event is priced by
     itself.
     """
-    keys = []
-    grants = []
-    for use, key in zip(charge.uses, _event_keys(account, session, charge), strict=True):
-        refused = _refusal(account, key, use)
-        if key is None or refused or not use.wanted:
-            grants.append(_nothing(key, use, refused))
-        else:
-            grants.append(holdings.reserve(account, key, _all_or_nothing(use), charge.now))
-            keys.append(key)
-    reason = next((grant.refused for grant in grants if grant.refused), None)
+    payer = _payer(charge)
+    granted = Granted()
+    made = [_event_keys(level.account, level.book, level.uses, charge.now) for level in known]
+    reserved: list[tuple[Level, KeyBook]] = []
+    for place in range(len(charge.uses)):
+        _reserve_event(granted, known, [keys[place] for keys in made], place, charge, reserved)
+    reason = next((grant.refused for grant in granted.grants if grant.refused), None)
     if reason is not None:
-        for key in keys:
-            holdings.release(account, key)
-        refusals = [Grant(key=g.key, refused=g.refused or reason, terms=g.terms) for g in grants]
-        return _answer(account, session, charge, Verdict.REFUSED, refusals)
-    warned = []
-    for key in keys:
+        for level, key in reserved:
+            holdings.release(level.account, key)
+        granted.grants = [Grant(key=g.key, refused=g.refused or reason, terms=g.terms) for g in granted.grants]
+        return _answer(known, charge, Verdict.REFUSED, granted)
+    for level, key in reserved:
         units = key.granted
-        warned += holdings.debit_held(account, session, key)
+        warned = holdings.debit_held(level.account, level.book, key)
+        if level is known[payer]:
+            granted.warned += warned
         key.forget()
-        _remember_event(session, key, units)
-    return _answer(account, session, charge, Verdict.DONE, grants, warned=warned)
+        _remember_event(level.book, key, units)
+    return _answer(known, charge, Verdict.DONE, granted)
 
 
-def _event_keys(account: AccountBook, session: SessionBook, charge: Charge) -> list[KeyBook | None]:
+def _reserve_event(
+    granted: Granted,
+    known: list[Level],
+    keys: list[KeyBook | None],
+    place: int,
+    charge: Charge,
+    reserved: list[tuple[Level, KeyBook]],
+) -> None:
+    """Reserve all that one use of an event wants on each level; what was reserved is added to ``reserved``."""
+    payer = _payer(charge)
+    grants = []
+    for n, (level, key) in enumerate(zip(known, keys, strict=True)):
+        use = level.uses[place]
+        refused = _refusal(level.account, key, use)
+        if key is None or refused or not use.wanted:
+            grant = _nothing(key, use, refused)
+        else:
+            grant = holdings.reserve(level.account, key, _all_or_nothing(use), charge.now)
+            reserved.append((level, key))
+        grants.append(grant)
+        if grant.refused:
+            granted.refuse(_nothing(keys[payer], known[payer].uses[place], grant.refused), n, level)
+            return
+    granted.grants.append(levels.joined(grants, payer))
+
+
+def _event_keys(account: AccountBook, session: SessionBook, uses: tuple[Use, ...], now: int) -> list[KeyBook | None]:
     """A key for each use of an event; None without quote or room. None of them holds anything yet."""
     keys: list[KeyBook | None] = []
     names = set(session.keys)
-    for use in charge.uses:
+    for use in uses:
         if use.quote is None or (use.key not in names and len(names) == KEYS):
             keys.append(None)
             continue
         names.add(use.key)
-        account.meters.enter(use.quote.meters, charge.now)
+        account.meters.enter(use.quote.meters, now)
         key = KeyBook(key=use.key, unit=use.unit, quote=use.quote)
         axis = key.axis(account)
         key.elsewhere = axis.held if axis else 0

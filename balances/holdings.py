@@ -12,7 +12,6 @@ from balances.ledger import (
     INSUFFICIENT,
     Grant,
     Lapse,
-    SessionState,
     Unit,
     Use,
 )
@@ -275,11 +274,10 @@ def reverse(account: AccountBook, session: SessionBook, key: KeyBook) -> None:
     key.provisional = False
 
 
-def lapse(account: AccountBook, session: SessionBook) -> None:
-    """End a session nobody renewed: free what it holds, or debit it until a report says better."""
-    session.state = SessionState.LAPSED
+def lapse(account: AccountBook, session: SessionBook, how: Lapse) -> None:
+    """Free what a session holds that nobody renewed, or debit it until a report says better."""
     for key in session.keys.values():
-        if session.lapse is Lapse.RELEASE:
+        if how is Lapse.RELEASE:
             release(account, key)
         elif key.granted:
             debit_held(account, session, key)

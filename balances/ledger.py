@@ -29,6 +29,10 @@ class Taken(LedgerError):
     """The account id or one of the identities belongs to somebody already."""
 
 
+class NotChargeable(LedgerError):
+    """No charge could be shared with this parent: there is none, it has another currency, or the chain is too long."""
+
+
 class NoSuchAccount(LedgerError):
     """There is no such account."""
 
@@ -64,6 +68,17 @@ class Status(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     CLOSED = "closed"
+
+
+class Billing(StrEnum):
+    """Whose wallet pays what an account uses. Fixed when the account is opened."""
+
+    OWN = "own"
+    """Its own. A parent, if there is one, only lends its shard."""
+    RESOLD = "resold"
+    """Its own, and beside it the parent's, which buys what it resells: each by the plan it has itself."""
+    SHARED = "shared"
+    """The parent's in place of its own, by the account's plan: a member of a family or a company."""
 
 
 class IdentityType(StrEnum):
@@ -159,6 +174,9 @@ class NewAccount(Record, frozen=True, kw_only=True):
     credit_limit: int = 0
     identities: tuple[Identity, ...] = ()
     parent: str | None = None
+    billing: Billing = Billing.OWN
+    cap: int | None = None
+    """Money a month that a member may spend of the wallet it shares; None: all of it."""
 
 
 class Account(Record, frozen=True, kw_only=True):
@@ -172,6 +190,8 @@ class Account(Record, frozen=True, kw_only=True):
     credit_limit: int
     identities: tuple[Identity, ...]
     parent: str | None
+    billing: Billing = Billing.OWN
+    cap: int | None = None
     opened_at: int
     money: Counters
     buckets: tuple[Bucket, ...] = ()
@@ -190,6 +210,8 @@ class AccountChange(Record, frozen=True, kw_only=True):
     status: Status | None = None
     credit_limit: int | None = None
     identities: tuple[Identity, ...] | None = None
+    cap: int | None = None
+    """Below zero: none any more."""
 
 
 class Movement(Record, frozen=True, kw_only=True):
@@ -311,6 +333,24 @@ class Use(Record, frozen=True, kw_only=True):
     denied: str | None = None
 
 
+class Level(Record, frozen=True, kw_only=True):
+    """A further account that a charge moves, in the same step: the next one up the chain of parents.
+
+    ``billing`` is how the account before it in the chain is tied to it. ``quotes`` and ``denied`` are its own for each
+    of the charge's uses, in their order.
+    """
+
+    address: Address
+    version: int
+    billing: Billing
+    quotes: tuple[Quote | None, ...] = ()
+    denied: tuple[str | None, ...] = ()
+
+
+LEVELS = 8
+"""Accounts that one charge may move at most: each is read and written with every request."""
+
+
 class Phase(StrEnum):
     """Where in its session a request stands (CC-Request-Type, RFC 8506 section 8.3)."""
 
@@ -357,6 +397,8 @@ class Charge(Record, frozen=True, kw_only=True):
     now: int
     deadline: int
     uses: tuple[Use, ...] = ()
+    levels: tuple[Level, ...] = ()
+    """The accounts up the chain, nearest first. A grant is what all of them can pay for, the charge's own included."""
     lapse: Lapse = Lapse.RELEASE
     empty: Empty = Empty.KEEP
     context: bytes | None = None
@@ -438,7 +480,9 @@ class Charged(Record, frozen=True, kw_only=True):
     conflict: bool = False
     """Replayed for a request whose content differs from the first one's."""
     warned: tuple[str, ...] = ()
-    """Meters that have reached their warning by this request."""
+    """Meters of the account that pays that have reached their warning by this request."""
+    short: str | None = None
+    """The account up the chain for whose sake a key was refused; None: none was, or for that of the account itself."""
 
 
 class Refund(Record, frozen=True, kw_only=True):
@@ -455,6 +499,8 @@ class Refund(Record, frozen=True, kw_only=True):
     door: str
     now: int
     sequence: int | None = None
+    levels: tuple[Address, ...] = ()
+    """The accounts up the chain, as in a charge: what they paid for it is given back too."""
     units: int | None = None
     """Units that are to be given back, not more than were debited; None: all of them. A part is given back of a target
     with one key, and money before buckets: a bucket pays first. Its money is the part's share of what money paid."""
@@ -537,6 +583,10 @@ class Entry(Record, frozen=True, kw_only=True):
     session: str = ""
     reference: str = ""
     lines: tuple[Line, ...] = ()
+    level: int = 0
+    """How far up the chain of the account that was charged; all entries of one step share operation and session."""
+    margin: int | None = None
+    """Of an account that resells: the money the level below was debited in this step, less its own."""
 
 
 class Lapsed(Record, frozen=True, kw_only=True):
@@ -574,7 +624,7 @@ class Ledger(Protocol):
     """The verbs. Each is one atomic step in the store; any of them may raise Unavailable."""
 
     async def open_account(self, new: NewAccount, now: int) -> Account:
-        """Open it; raises Taken, or NoSuchAccount for an unknown parent."""
+        """Open it; raises Taken, NotChargeable, or NoSuchAccount for an unknown parent."""
         ...
 
     async def find(self, identity: Identity) -> Address | None:

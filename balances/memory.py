@@ -4,12 +4,13 @@ It keeps everything in dictionaries and forgets it at the end of the process. Ev
 in place at its very end: as in the store, either everything happens or nothing.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
 import msgspec
 
-from balances import books, charges, holdings
+from balances import books, charges, holdings, levels
 from balances.audit import examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
 from balances.keys import SHARDS, encode, shard_of
@@ -18,6 +19,7 @@ from balances.ledger import (
     AccountChange,
     Address,
     Audit,
+    Billing,
     Charge,
     Charged,
     Entry,
@@ -108,7 +110,9 @@ class MemoryLedger:
         if not 0 <= new.credit_limit < LIMIT:
             raise OutOfRange("credit limit")
         self._check_identities(new.identities, new.id)
-        shard = self._addresses[new.parent].shard if new.parent else shard_of(new.id, len(self.shards))
+        parent = self._book(self._addresses[new.parent]).view() if new.parent else None
+        levels.check_chain(new, [] if parent is None else self._chain(parent))
+        shard = parent.address.shard if parent else shard_of(new.id, len(self.shards))
         address = Address(shard=shard, account=new.id)
         account = AccountBook(
             address=address,
@@ -117,6 +121,8 @@ class MemoryLedger:
             credit_limit=new.credit_limit,
             identities=new.identities,
             parent=new.parent,
+            billing=new.billing,
+            cap=new.cap,
             opened_at=now,
         )
         self._addresses[new.id] = address
@@ -146,6 +152,13 @@ class MemoryLedger:
     async def account(self, address: Address) -> Account:
         return self._book(address).view()
 
+    def _chain(self, account: Account) -> list[Account]:
+        """The account, and those its use is charged to as well, upwards."""
+        found = [account]
+        while found[-1].parent is not None and found[-1].billing is not Billing.OWN:
+            found.append(self._book(self._addresses[found[-1].parent]).view())
+        return found
+
     async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
         ids = sorted((id for id in self._addresses if encode(id) > encode(after)), key=encode)
         return tuple([self._book(self._addresses[id]).view() for id in ids[:limit]])
@@ -161,6 +174,8 @@ class MemoryLedger:
         account.plan = account.plan if change.plan is None else change.plan
         account.status = account.status if change.status is None else change.status
         account.credit_limit = limit
+        if change.cap is not None:
+            account.cap = change.cap if change.cap >= 0 else None
         if limit < 0 or not account.countable():
             raise OutOfRange("credit limit")
         for identity in account.identities:
@@ -184,6 +199,21 @@ class MemoryLedger:
         entry = msgspec.convert(about | {"account": account.address.account, "lines": lines}, Entry)
         shard.outbox.append(entry)
         return entry.id
+
+    def _put_all(
+        self,
+        accounts: list[AccountBook],
+        before: list[dict[str, tuple[str, Purse]]],
+        billings: Sequence[Billing],
+        **about: str | int,
+    ) -> None:
+        """An entry for each level that moved, or that earned from the one below; the levels in their order."""
+        lines = [books.lines(account, was) for account, was in zip(accounts, before, strict=True)]
+        for level, margin in enumerate(levels.margins(billings, lines)):
+            self.shards[accounts[level].address.shard].accounts[accounts[level].address.account] = accounts[level]
+            if lines[level] or margin:
+                more: dict[str, int] = {"level": level} | ({} if margin is None else {"margin": margin})
+                self._put(accounts[level], lines[level], **about, **more)
 
     def _repeated(self, address: Address, operation: str, content: tuple[object, ...]) -> Receipt | None:
         done = self.shards[address.shard].operations.get((address.account, operation))
@@ -280,9 +310,11 @@ class MemoryLedger:
 
     async def charge(self, charge: Charge) -> Charged:
         shard = self.shards[charge.address.shard]
-        if charge.address.account not in shard.accounts:
+        addresses = [charge.address, *[level.address for level in charge.levels]]
+        if any(address.account not in shard.accounts for address in addresses):
             return Charged(verdict=Verdict.NO_ACCOUNT)
-        account = self._book(charge.address)
+        accounts = [self._book(address) for address in addresses]
+        payer = accounts[levels.payer([level.billing for level in charge.levels])]
         session = deepcopy(shard.sessions.get(charge.session))
         if session is not None and not books.same_owner(session, charge):
             return Charged(verdict=Verdict.OTHER_ACCOUNT)
@@ -294,31 +326,30 @@ class MemoryLedger:
                 return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
             return msgspec.structs.replace(answer, replayed=True, conflict=fingerprint != charge.fingerprint)
         if answers.may_have_dropped(charge):
-            return Charged(verdict=Verdict.FORGOTTEN, available=account.available)
-        if account.version != charge.version:
-            return Charged(verdict=Verdict.STALE, available=account.available)
-        before = account.purses()
+            return Charged(verdict=Verdict.FORGOTTEN, available=payer.available)
+        versions = [charge.version, *[level.version for level in charge.levels]]
+        if [account.version for account in accounts] != versions:
+            return Charged(verdict=Verdict.STALE, available=payer.available)
+        available = payer.available
+        before = [account.purses() for account in accounts]
         try:
             if not charges.countable(charge):
                 raise OverflowError
-            answer, session, cause = charges.apply(account, session, charge)
-            begun = account.start_clocks(charge.now)
-            if not account.countable():
+            answer, session, cause = charges.apply(accounts, session, charge)
+            begun = [account.start_clocks(charge.now) for account in accounts]
+            if not all(account.countable() for account in accounts):
                 raise OverflowError
         except OverflowError:
-            available = shard.accounts[charge.address.account].available
             return Charged(verdict=Verdict.OUT_OF_RANGE, available=available)
         if session is None:
             return answer
-        shard.accounts[charge.address.account] = account
-        lines = books.lines(account, before)
-        if lines:
-            self._put(
-                account, lines, at=charge.now, operation=charge.operation, cause=cause, door=charge.door,
-                session=charge.session, reference=charge.reference,
-            )  # fmt: skip
-        for bucket in begun:
-            self._look_at(shard, account, bucket.end(charge.now))
+        self._put_all(
+            accounts, before, [level.billing for level in charge.levels], at=charge.now, operation=charge.operation,
+            cause=cause, door=charge.door, session=charge.session, reference=charge.reference,
+        )  # fmt: skip
+        for account, buckets in zip(accounts, begun, strict=True):
+            for bucket in buckets:
+                self._look_at(shard, account, bucket.end(charge.now))
         self._remember(shard, session, charge, answer)
         return answer
 
@@ -375,30 +406,34 @@ class MemoryLedger:
     def _give_back(self, refund: Refund, target: SessionBook | None) -> Refunded:
         if target is None or not books.same_owner(target, refund) or target.state is SessionState.OPEN:
             return Refunded(found=False)
-        if not (target.spent or target.paid or target.bonus_paid):
+        owned = target.books()
+        if [book.address for book in owned[1:]] != list(refund.levels):
+            return Refunded(found=False)
+        if not any(book.spent or book.paid or book.bonus_paid for book in owned):
             given_back = target.refunded is not None
             return Refunded(found=given_back, again=given_back)
         units = target.refundable() if refund.units is None else refund.units
-        share = target.share(units)
-        if share is None:
+        shares = [book.share(units) for book in owned]
+        given = [share for share in shares if share is not None]
+        if len(given) < len(owned):
             return Refunded(found=False)
-        account = self._book(refund.address)
-        before = account.purses()
-        account.money.credited += share.money
-        for name, part in (share.parts | share.bonus).items():
-            bucket = account.bucket(name)
-            if bucket:  # one that expired since cannot be used any more
-                bucket.purse.credited += part
-        if not account.countable():
+        accounts = [self._book(book.address) for book in owned]
+        before = [account.purses() for account in accounts]
+        for account, share in zip(accounts, given, strict=True):
+            account.money.credited += share.money
+            for name, part in (share.parts | share.bonus).items():
+                bucket = account.bucket(name)
+                if bucket:  # one that expired since cannot be used any more
+                    bucket.purse.credited += part
+        if not all(account.countable() for account in accounts):
             return Refunded(found=False)
-        lines = books.lines(account, before)
-        if lines:
-            self._put(
-                account, lines, at=refund.now, operation=refund.operation, cause="refund", door=refund.door,
-                session=refund.session, reference=refund.target,
-            )  # fmt: skip
-        target.give_back(units, share)
-        return Refunded(found=True, amount=share.money, units=units)
+        self._put_all(
+            accounts, before, [book.billing for book in target.levels], at=refund.now, operation=refund.operation,
+            cause="refund", door=refund.door, session=refund.session, reference=refund.target,
+        )  # fmt: skip
+        for book, share in zip(owned, given, strict=True):
+            book.give_back(units, share)
+        return Refunded(found=True, amount=given[owned.index(target.payer())].money, units=units)
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
         lapsed: list[Lapsed] = []
@@ -427,13 +462,16 @@ class MemoryLedger:
         return lapsed
 
     def _lapse(self, shard: Shard, session: SessionBook, now: int) -> Lapsed:
-        account = self._book(session.address)
-        before = account.purses()
-        holdings.lapse(account, session)
-        shard.accounts[session.address.account] = account
-        lines = books.lines(account, before)
-        if lines:
-            self._put(account, lines, at=now, operation="", cause="lapsed", door=session.door, session=session.id)
+        owned = session.books()
+        accounts = [self._book(book.address) for book in owned]
+        before = [account.purses() for account in accounts]
+        for account, book in zip(accounts, owned, strict=True):
+            holdings.lapse(account, book, session.lapse)
+        session.state = SessionState.LAPSED
+        self._put_all(
+            accounts, before, [book.billing for book in session.levels], at=now, operation="", cause="lapsed",
+            door=session.door, session=session.id,
+        )  # fmt: skip
         session.updated_at = now
         session.forget_at = now + self.window
         shard.sessions[session.id] = session
@@ -476,7 +514,8 @@ class MemoryLedger:
             session.view()
             for shard in self.shards
             for session in shard.sessions.values()
-            if session.state is SessionState.OPEN and address in (None, session.address)
+            if session.state is SessionState.OPEN
+            and (address is None or address in [book.address for book in session.books()])
         ]
         return tuple(sorted(live, key=lambda session: (session.deadline, session.id))[:limit])
 

@@ -177,11 +177,11 @@ def _compare_accounts(books: ShardBooks, made: ShardReplay) -> Iterator[str]:
 
 def _compare_sessions(books: ShardBooks, made: ShardReplay) -> Iterable[str]:
     held: Counter[tuple[str, str, str]] = Counter()
-    for session in books.sessions:
-        for key in session.keys.values():
-            held[readable(session.id), session.address.account, MONEY] += key.cost
+    for book in (book for session in books.sessions for book in session.books()):
+        for key in book.keys.values():
+            held[readable(book.id), book.address.account, MONEY] += key.cost
             for bucket, units in (*key.parts, *key.bonus):
-                held[readable(session.id), session.address.account, bucket] += units
+                held[readable(book.id), book.address.account, bucket] += units
     for name in sorted({*held, *made.held}):
         if held[name] != made.held[name]:
             yield f"session {name[0]} holds {held[name]} of {name[2]}, by the journal {made.held[name]}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from balances import books, wire
+from balances import books, levels, wire
 from balances.audit import Findings, examine, total
 from balances.books import AccountBook, Purse, SessionBook
 from balances.confirmation import Confirmation
@@ -22,6 +22,7 @@ from balances.ledger import (
     AccountChange,
     Address,
     Audit,
+    Billing,
     Charge,
     Charged,
     Entry,
@@ -52,7 +53,7 @@ from balances.scripts import VERBS, script
 from balances.server import Durability, StoreRefused, check_server
 from balances.wire import bounded, pack, text
 
-FORMAT = 6
+FORMAT = 7
 """Version of how data lie in the store."""
 
 OPERATIONS_KEPT = 30 * DAY
@@ -134,12 +135,14 @@ class StoreLedger:
 
     async def open_account(self, new: NewAccount, now: int) -> Account:
         own = shard_of(new.id, len(self.keys))
-        shard = own
+        shard, chain = own, list[Account]()
         if new.parent is not None:
             parent = await self.address(new.parent)
             if parent is None:
                 raise NoSuchAccount(new.parent)
             shard = parent.shard
+            chain = await self._chain(parent)
+        levels.check_chain(new, chain)
         address = Address(shard=shard, account=new.id)
         if await self.address(new.id) is not None:
             raise Taken(f"account {new.id}")
@@ -159,6 +162,13 @@ class StoreLedger:
             await self._unclaim([identity for identity in claimed if identity not in held], address)
             raise
         return wire.read_account(address, packed).view()
+
+    async def _chain(self, address: Address) -> list[Account]:
+        """The account there, and those its use is charged to as well, upwards."""
+        found = [await self.account(address)]
+        while found[-1].parent is not None and found[-1].billing is not Billing.OWN:
+            found.append(await self.account(Address(shard=address.shard, account=found[-1].parent)))
+        return found
 
     async def _enter_directory(self, account: str, own: int, shard: int) -> None:
         """Say in the shard the id points to where the account lives: there is one account of an id in all shards."""
@@ -240,6 +250,7 @@ class StoreLedger:
             change.status.value if change.status else False,
             False if change.credit_limit is None else bounded(change.credit_limit),
             False if change.identities is None else wire.pack_identities(change.identities),
+            False if change.cap is None else bounded(max(-1, change.cap)),
         ]
         keys = [self.keys[address.shard].account(address.account)]
         try:
@@ -327,20 +338,22 @@ class StoreLedger:
         if self.behind and charge.phase in _BEGINNINGS:
             raise Unavailable("the journal is behind: nothing new is begun")
         keys, account = self.keys[charge.address.shard], charge.address.account
-        reply: bytes = await self.link.script(
-            self.scripts["charge"],
-            (
-                keys.account(account),
-                keys.entries(account),
-                keys.outbox,
-                keys.house,
-                keys.due,
-                keys.session(charge.session),
-                keys.live(account),
-                keys.answers(charge.session),
-            ),
-            (wire.pack_charge(charge, self.window), encode(charge.reference)),
-        )
+        names = [
+            keys.account(account),
+            keys.entries(account),
+            keys.outbox,
+            keys.house,
+            keys.due,
+            keys.session(charge.session),
+            keys.live(account),
+            keys.answers(charge.session),
+        ]
+        args = [wire.pack_charge(charge, self.window), encode(charge.reference)]
+        if charge.levels:
+            above = [level.address.account for level in charge.levels]
+            names += [name for each in above for name in (keys.account(each), keys.entries(each), keys.live(each))]
+            args.append(wire.pack_levels(charge))
+        reply: bytes = await self.link.script(self.scripts["charge"], names, args)
         return wire.read_charged(reply)
 
     async def refund(self, refund: Refund) -> Refunded:
@@ -354,7 +367,12 @@ class StoreLedger:
             keys.session(refund.target),
             keys.answers(refund.session),
         ]
-        return wire.read_refunded(await self._run("refund", names, wire.pack_refund(refund, self.window)))
+        args = [wire.pack_refund(refund, self.window)]
+        if refund.levels:
+            above = [level.account for level in refund.levels]
+            names += [name for each in above for name in (keys.account(each), keys.entries(each))]
+            args.append(pack(above))
+        return wire.read_refunded(await self._run("refund", names, *args))
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
         found = await asyncio.gather(*[self._expire(keys, now, limit) for keys in self.keys])

@@ -12,6 +12,7 @@ import msgpack
 from balances.books import AccountBook, BucketBook, KeyBook, Purse, SessionBook
 from balances.ledger import (
     Address,
+    Billing,
     Charge,
     Charged,
     Entry,
@@ -164,6 +165,16 @@ def pack_charge(charge: Charge, window: int) -> bytes:
     return pack(fields)
 
 
+def pack_levels(charge: Charge) -> bytes:
+    """The levels up the chain as ``charge.lua`` says."""
+    fields: list[object] = []
+    for level in charge.levels:
+        fields += [level.address.account, bounded(level.version), level.billing.value]
+        for quote, denied in zip(level.quotes, level.denied, strict=True):
+            fields += [b"" if quote is None else pack_quote(quote), denied or False]
+    return pack(fields)
+
+
 def read_charged(reply: bytes) -> Charged:
     """The answer to a charge, first time or replayed."""
     replayed, conflict = reply[:1] != b"0", reply[:1] == b"2"
@@ -171,7 +182,7 @@ def read_charged(reply: bytes) -> Charged:
     if fields[0] == REFUNDED:  # the id was a refund's: whatever this request is, it is not the first
         return Charged(verdict=Verdict.CLOSED_SESSION, replayed=True, conflict=True)
     grants = []
-    for at in range(4, len(fields), 8):
+    for at in range(5, len(fields), 8):
         key, granted, cost, settled, final, refused, terms, ends_in = fields[at : at + 8]
         grants.append(
             Grant(
@@ -193,6 +204,7 @@ def read_charged(reply: bytes) -> Charged:
         replayed=replayed,
         conflict=conflict,
         warned=tuple(text(name) for name in fields[3] or ()),
+        short=text(fields[4]) if fields[4] else None,
     )
 
 
@@ -233,10 +245,11 @@ def unpack_identities(packed: bytes) -> tuple[Identity, ...]:
 
 
 def pack_account(new: NewAccount, now: int) -> bytes:
-    """A new account as ``lua/lib/account.lua`` says: 15 fields of header, no buckets."""
+    """A new account as ``lua/lib/account.lua`` says: 17 fields of header, no buckets."""
     counters = [0, 0, 0, 0]
     head: list[object] = [1, Status.ACTIVE.value, new.plan, new.currency, new.credit_limit, *counters]
-    return pack([*head, now, new.parent or "", pack_identities(new.identities), 0, b"", b""])
+    tie = [new.billing.value, -1 if new.cap is None else new.cap]
+    return pack([*head, now, new.parent or "", pack_identities(new.identities), 0, b"", b"", *tie])
 
 
 def read_account(address: Address, packed: bytes) -> AccountBook:
@@ -253,8 +266,10 @@ def read_account(address: Address, packed: bytes) -> AccountBook:
         parent=text(fields[10]) or None,
         identities=unpack_identities(fields[11]),
         given=fields[12],
+        billing=Billing(text(fields[15])),
+        cap=None if fields[16] < 0 else fields[16],
     )
-    for at in range(15, len(fields), 11):
+    for at in range(17, len(fields), 11):
         name, offer, unit, initial, priority, expires, credited, debited, reserved, starts, lasts = fields[at : at + 11]
         purse = Purse(credited, debited, reserved)
         expires_at = None if expires < 0 else expires
@@ -276,6 +291,15 @@ def read_account(address: Address, packed: bytes) -> AccountBook:
 
 def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
     fields = unpack(packed)
+    session = _read_book(shard, name, fields)
+    for level in fields[20]:
+        session.levels.append(_read_book(shard, name, level))
+        session.levels[-1].billing = Billing(text(level[20]))
+    return session
+
+
+def _read_book(shard: int, name: str, fields: list[Any]) -> SessionBook:
+    """A session without its levels, or what it says of a level."""
     session = SessionBook(
         id=name,
         address=Address(shard=shard, account=text(fields[0])),
@@ -291,7 +315,7 @@ def read_session(shard: int, name: str, packed: bytes) -> SessionBook:
         context=fields[9],
     )
     session.paid, session.bonus_paid = _by_bucket(fields[10]), _by_bucket(fields[19])
-    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts, short, *beyond in fields[20:]:
+    for key, unit, quote, used, paid_units, spent, money_units, cost, provisional, parts, short, *beyond in fields[21:]:
         overage, overage_units, *bonus = beyond[0] if beyond else (b"", 0)
         session.keys[text(key)] = KeyBook(
             key=text(key),
@@ -321,7 +345,8 @@ def read_entry(shard: int, entry: bytes, packed: bytes) -> Entry:
     fields = unpack(packed)
     at, account, operation, cause, door, session, reference = fields[:7]
     lines = []
-    for place in range(7, len(fields), 8):
+    own = len(fields) - (len(fields) - 7) % 8  # of a level up the chain, which level and its margin come last
+    for place in range(7, own, 8):
         bucket, asset, *numbers = fields[place : place + 8]
         credited, debited, reserved, overrun, before, after = numbers
         lines.append(
@@ -347,6 +372,8 @@ def read_entry(shard: int, entry: bytes, packed: bytes) -> Entry:
         session=text(session),
         reference=text(reference),
         lines=tuple(lines),
+        level=fields[own] if own < len(fields) else 0,
+        margin=None if own == len(fields) or fields[own + 1] is False else fields[own + 1],
     )
 
 

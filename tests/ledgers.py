@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from balances.ledger import Ledger
+from balances.ledger import Account, Address, Billing, Ledger
 from balances.link import Link
 from balances.memory import MemoryLedger
 from balances.scripts import all_scripts
@@ -39,3 +39,14 @@ async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
         store = StoreLedger(link)
         await store.prepare()
         yield store
+
+
+async def chain_above(ledger: Ledger, address: Address) -> list[tuple[Account, Billing]]:
+    """The accounts up the chain of one, each with how the one below is tied to it."""
+    found: list[tuple[Account, Billing]] = []
+    account = await ledger.account(address)
+    while account.parent is not None and account.billing is not Billing.OWN:
+        tie = account.billing
+        account = await ledger.account(Address(shard=address.shard, account=account.parent))
+        found.append((account, tie))
+    return found

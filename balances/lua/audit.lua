@@ -9,14 +9,18 @@
 -- Errors  none of its own
 
 local accounts, sessions = {}, {}
+local seen = {} -- a session lives with each account it is charged to
 local ids = redis.call('ZRANGE', KEYS[1], 0, -1)
 for i = 1, #ids do
     accounts[#accounts + 1] = ids[i]
     accounts[#accounts + 1] = redis.call('GET', ARGV[1] .. ids[i])
     local live = redis.call('SMEMBERS', ARGV[2] .. ids[i])
     for j = 1, #live do
-        sessions[#sessions + 1] = live[j]
-        sessions[#sessions + 1] = redis.call('GET', ARGV[3] .. live[j])
+        if not seen[live[j]] then
+            seen[live[j]] = true
+            sessions[#sessions + 1] = live[j]
+            sessions[#sessions + 1] = redis.call('GET', ARGV[3] .. live[j])
+        end
     end
 end
 

@@ -3,7 +3,7 @@
 -- uses: numbers account
 --
 -- KEYS  1 account
--- ARGV  1 packed: plan or false, status or false, credit limit or false, packed identities or false
+-- ARGV  1 packed: plan or false, status or false, credit limit or false, packed identities or false, cap (-1: none) or false
 -- Output  {"done", packed account, identities before}
 -- Errors  {"no-account"} {"insufficient-funds"} {"out-of-range"}
 
@@ -20,6 +20,7 @@ a[PLAN] = r[1] or a[PLAN]
 a[STATUS] = r[2] or a[STATUS]
 a[CREDIT_LIMIT] = limit
 a[IDENTITIES] = r[4] or a[IDENTITIES]
+a[CAP] = r[5] or a[CAP]
 if limit < 0 or not pcall(check_range, a) then return { 'out-of-range' } end
 local packed = cmsgpack.pack(a)
 redis.call('SET', KEYS[1], packed)

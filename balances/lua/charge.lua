@@ -2,17 +2,19 @@
 -- charge: one credit-control request, exactly once; the table of phases and states is in charges.py.
 --   replay? -> terms current? -> settle -> release -> reserve anew -> deadline -> entry -> remember the answer
 -- Everything is read, computed and checked before the first write.
--- uses: numbers price account outbox session meters holdings
+-- uses: numbers price account outbox session meters holdings levels
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 due  6 session  7 the account's open sessions
---       8 the session's earlier answers
+--       8 the session's earlier answers; for each level up the chain: its account, its entries, its open sessions
 -- ARGV  1 packed: account, version, session, operation, fingerprint, phase, door, now, deadline, lapse, empty,
 --         context or false, cause, window (ms), sequence or -1, number of uses; then for each use: key, unit, used,
 --         total or -1, wanted, least, packed quote or "", denied or false
---       2 reference of the ledger entry, or ""
+--       2 reference of the ledger entries, or ""
+--       3 packed, if there are levels up the chain, for each: account, version, billing, and for each use: packed quote
+--         or "", denied or false
 -- Output  "0", or "1" for a replay, "2" for a replay to other content; then the packed answer: verdict, spent,
---         available, names of meters that warn or false; for each grant: key, granted, cost, settled, final 0/1,
---         refused or "", terms, ms until a bucket that pays ends or -1
+--         available, names of meters that warn or false, account up the chain that could not or false; for each grant:
+--         key, granted, cost, settled, final 0/1, refused or "", terms, ms until a bucket that pays ends or -1
 -- Errors  none of its own
 
 local r = cmsgpack.unpack(ARGV[1])
@@ -22,71 +24,122 @@ local SEQUENCE, USES = r[15], r[16]
 local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 9, 10, 11, 12, 13, 14, 15, 16 -- + 8 * use
 
 local function say(verdict, spent, left)
-    return '0' .. cmsgpack.pack({ verdict, spent, left, false })
+    return '0' .. cmsgpack.pack({ verdict, spent, left, false, false })
 end
 
-local a = read_account(KEYS[1])
-if not a then return say('no-account', 0, 0) end
+-- The levels: see levels.lua. QUOTES and DENIED are by use.
+local levels = { { a_name = ACCOUNT, version = TERMS, key = KEYS[1], entries = KEYS[2], live = KEYS[7] } }
+local above = ARGV[3] and cmsgpack.unpack(ARGV[3]) or {}
+for at = 1, #above, 3 + 2 * USES do
+    local n = #levels
+    levels[n + 1] = {
+        a_name = above[at], version = above[at + 1], billing = above[at + 2],
+        key = KEYS[6 + 3 * n], entries = KEYS[7 + 3 * n], live = KEYS[8 + 3 * n], quotes = {}, denied = {},
+    }
+    for i = 1, USES do
+        levels[n + 1].quotes[i], levels[n + 1].denied[i] = above[at + 1 + 2 * i], above[at + 2 + 2 * i]
+    end
+end
+local payer = payer_of(levels)
+
+for n = 1, #levels do
+    levels[n].a = read_account(levels[n].key)
+    if not levels[n].a then return say('no-account', 0, 0) end
+end
 local s = read_session(KEYS[6])
 if s then
     if not same_owner(s, ACCOUNT, DOOR) then return say('other-account', 0, 0) end
     local print, known = find_answer(s, KEYS[8], OPERATION)
     if known then return (print == FINGERPRINT and '1' or '2') .. known end
-    if may_have_dropped(s, SEQUENCE) then return say('forgotten', 0, available(a)) end
+    if may_have_dropped(s, SEQUENCE) then return say('forgotten', 0, available(payer.a)) end
 end
-if a[VERSION] ~= TERMS then return say('stale', 0, available(a)) end
+for n = 1, #levels do
+    if levels[n].a[VERSION] ~= levels[n].version then return say('stale', 0, available(payer.a)) end
+    levels[n].old = copy(levels[n].a)
+end
 
 local was_open, was_due = s and s[STATE] == 'open', s and s[DEADLINE]
-local old = copy(a)
 local ends = PHASE == 'close' and 'closed' or PHASE == 'lapse' and 'lapsed' -- how, if the phase ends the session
 local cause = CAUSE ~= '' and CAUSE or PHASE
 local grants = {}
+local short = false -- the account up the chain for whose sake a use was refused
 
-local function grant(at, granted, due, settled, final, ends, terms)
+local function quote_at(level, i)
+    if level.quotes then return level.quotes[i] end
+    return r[i * 8 + U_QUOTE]
+end
+
+local function denied_at(level, i)
+    if level.denied then return level.denied[i] end
+    return r[i * 8 + U_DENIED]
+end
+
+local function grant(i, granted, due, settled, final, ends, terms)
     local n = #grants
-    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = r[at + U_KEY], granted, due, settled
+    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = r[i * 8 + U_KEY], granted, due, settled
     grants[n + 5], grants[n + 6], grants[n + 7], grants[n + 8] = final and 1 or 0, '', terms, ends
 end
 
-local function grant_nothing(at, key, settled, refused)
-    grant(at, 0, 0, settled, false, -1, key and quote_of(key)[1] or '')
+local function grant_nothing(i, key, settled, refused)
+    grant(i, 0, 0, settled, false, -1, key and quote_of(key)[1] or '')
     grants[#grants - 2] = refused or ''
 end
 
 -- Why the session has no such key.
-local function unsettled(at)
-    return r[at + U_QUOTE] ~= '' and 'too-many-keys' or r[at + U_DENIED] or 'unquoted'
+local function unsettled(level, i)
+    return quote_at(level, i) ~= '' and 'too-many-keys' or denied_at(level, i) or 'unquoted'
 end
 
 -- Why nothing is granted whatever the balance.
-local function refusal(at, key)
-    if not key then return unsettled(at) end
-    if r[at + U_DENIED] then return r[at + U_DENIED] end
-    if not meters_known(a, quote_of(key).meters) then return 'too-many-keys' end
-    return r[at + U_WANTED] > 0 and a[STATUS] ~= 'active' and a[STATUS]
+local function refusal(level, i, key)
+    if not key then return unsettled(level, i) end
+    if denied_at(level, i) then return denied_at(level, i) end
+    if not meters_known(level.a, quote_of(key).meters) then return 'too-many-keys' end
+    return r[i * 8 + U_WANTED] > 0 and level.a[STATUS] ~= 'active' and level.a[STATUS]
 end
 
-local function offer(at, key, settled)
-    if key and r[at + U_QUOTE] ~= '' and key[QUOTE] ~= r[at + U_QUOTE] and units_held(key) == 0 then
-        key[QUOTE] = r[at + U_QUOTE] -- what is used from here on is priced anew; a key named twice holds under its first
+local function blame(level)
+    if level ~= levels[1] then short = short or level.a_name end
+end
+
+-- Reserves for a use on all levels, or on none. A key named twice holds under its first quote.
+local function offer(i, settled)
+    local at, keys = i * 8, {}
+    for n = 1, #levels do
+        local key, quote = levels[n].keys[i], quote_at(levels[n], i)
+        if key and quote ~= '' and key[QUOTE] ~= quote and units_held(key) == 0 then
+            key[QUOTE] = quote -- what is used from here on is priced anew
+        end
+        keys[n] = key
     end
-    local refused = refusal(at, key)
-    if refused or r[at + U_WANTED] == 0 then return grant_nothing(at, key, settled, refused) end
-    local units, due, final, ends, terms = reserve(a, key, r[at + U_UNIT], r[at + U_WANTED], r[at + U_LEAST], NOW)
-    if not units then return grant_nothing(at, key, settled, due) end
-    grant(at, units, due, settled, final, ends, terms)
+    local key = payer.keys[i]
+    for n = 1, #levels do
+        local refused = refusal(levels[n], i, keys[n])
+        if refused then
+            blame(levels[n])
+            return grant_nothing(i, key, settled, refused)
+        end
+    end
+    if r[at + U_WANTED] == 0 then return grant_nothing(i, key, settled) end
+    local units, due, final, ends, terms =
+        reserve_on_all(levels, keys, r[at + U_UNIT], r[at + U_WANTED], r[at + U_LEAST], NOW)
+    if not units then
+        blame(final)
+        return grant_nothing(i, key, settled, due)
+    end
+    grant(i, units, due, settled, final, ends, terms)
 end
 
 -- Takes back what was debited when the session lapsed, for the keys that report now; a last report is of all keys.
-local function reverse_late(keys)
-    local late, mentioned = {}, {}
+local function reverse_late(level)
+    local late, mentioned, book = {}, {}, level.s
     for i = 1, USES do
-        if keys[i] then mentioned[keys[i]] = true end
+        if level.keys[i] then mentioned[level.keys[i]] = true end
     end
-    for i = FIRST_KEY, #s do
-        local k = s[i]
+    for i = FIRST_KEY, #book do
+        local k = book[i]
         if k[PROVISIONAL] and (PHASE == 'close' and USES > 0 or mentioned[k]) then
-            reverse(a, s, k)
+            reverse(level.a, book, k)
             late[#late + 1] = k
             cause = 'reversal'
         end
@@ -94,22 +147,25 @@ local function reverse_late(keys)
     return late
 end
 
-local function settle_and_reserve()
-    local keys, due, excess = {}, {}, {}
+-- Settles what was used and releases what the keys held. Returns the money due by use.
+local function settle(level)
+    local a, book, due, excess = level.a, level.s, {}, {}
+    level.keys = {}
     for i = 1, USES do
-        local at = i * 8
-        local k = find_key(s, r[at + U_KEY])
-        if not k and r[at + U_QUOTE] ~= '' and #s - FIRST_KEY + 1 < MOST_KEYS then
-            k = new_key(r[at + U_KEY], r[at + U_UNIT], r[at + U_QUOTE])
-            s[#s + 1] = k
+        local at, quote = i * 8, quote_at(level, i)
+        local k = find_key(book, r[at + U_KEY])
+        if not k and quote ~= '' and #book - FIRST_KEY + 1 < MOST_KEYS then
+            k = new_key(r[at + U_KEY], r[at + U_UNIT], quote)
+            book[#book + 1] = k
         end
-        if r[at + U_QUOTE] ~= '' then enter_meters(a, read_once(r[at + U_QUOTE]).meters, NOW) end
-        keys[i] = k or false
+        if quote ~= '' then enter_meters(a, read_once(quote).meters, NOW) end
+        level.keys[i] = k or false
     end
-    local late = s[STATE] == 'lapsed' and reverse_late(keys)
+    local keys = level.keys
+    local late = s[STATE] == 'lapsed' and reverse_late(level)
     for i = 1, USES do
         due[i], excess[i] = 0, 0
-        if keys[i] then due[i], excess[i] = settle_held(a, s, keys[i], r[i * 8 + U_USED], r[i * 8 + U_TOTAL]) end
+        if keys[i] then due[i], excess[i] = settle_held(a, book, keys[i], r[i * 8 + U_USED], r[i * 8 + U_TOTAL]) end
     end
     for i = 1, USES do
         if keys[i] then release(a, keys[i]) end
@@ -119,21 +175,36 @@ local function settle_and_reserve()
     for i = 1, USES do
         local k = keys[i]
         if k then
-            due[i] = due[i] + settle_excess(a, s, k, excess[i], NOW)
+            due[i] = due[i] + settle_excess(a, book, k, excess[i], NOW)
             k[K_SPENT] = k[K_SPENT] + due[i]
             sum = sum + due[i]
         end
     end
     if sum >= LIMIT then error(RANGE) end
     debit(a, sum)
-    s[SPENT] = s[SPENT] + sum
+    book[SPENT] = book[SPENT] + sum
+    return due
+end
+
+-- Only the payer's meters warn.
+local function quietly(level, warnings)
+    for i = level ~= payer and #warned or 0, warnings + 1, -1 do warned[i] = nil end
+end
+
+local function settle_and_reserve()
+    local due
+    for n = 1, #levels do
+        local warnings = #warned
+        local owed = settle(levels[n])
+        quietly(levels[n], warnings)
+        if levels[n] == payer then due = owed end
+    end
     local reserving = not ends and s[STATE] == 'open'
     for i = 1, USES do
-        local at = i * 8
         if reserving then
-            offer(at, keys[i], due[i])
+            offer(i, due[i])
         else
-            grant_nothing(at, keys[i], due[i], not keys[i] and unsettled(at))
+            grant_nothing(i, payer.keys[i], due[i], not payer.keys[i] and unsettled(payer, i))
         end
     end
 end
@@ -150,6 +221,7 @@ local function open()
         for i = LAST, FORGOTTEN do s[i] = before[i] end
     end
     renew()
+    enter_books(levels, s)
     settle_and_reserve()
     local wanted, got = false, false
     for i = 1, USES do
@@ -159,7 +231,10 @@ local function open()
     for i = FIRST_KEY, #s do got = got or s[i][USED] > 0 end
     if EMPTY == 'refuse' and wanted and not got then
         s[STATE] = 'closed'
-        for i = #s, FIRST_KEY, -1 do s[i] = nil end
+        for n = 1, #levels do
+            local book = levels[n].s
+            for i = #book, FIRST_KEY, -1 do book[i] = nil end
+        end
         return 'refused'
     end
     return 'done'
@@ -170,8 +245,11 @@ local function update()
     if s[STATE] == 'open' then renew() end
     settle_and_reserve()
     if ends then
-        for i = FIRST_KEY, #s do
-            if s[i][PROVISIONAL] then confirm(s[i]) else release(a, s[i]) end
+        for n = 1, #levels do
+            local a, book = levels[n].a, levels[n].s
+            for i = FIRST_KEY, #book do
+                if book[i][PROVISIONAL] then confirm(book[i]) else release(a, book[i]) end
+            end
         end
         s[STATE] = ends
     end
@@ -179,20 +257,18 @@ local function update()
 end
 
 -- A key for each use of an event; false without quote or room. None of them holds anything yet.
-local function event_keys()
-    local keys, names, count = {}, {}, #s - FIRST_KEY + 1
-    for i = FIRST_KEY, #s do names[s[i][NAME]] = true end
+local function event_keys(level)
+    local keys, names, count = {}, {}, #level.s - FIRST_KEY + 1
+    for i = FIRST_KEY, #level.s do names[level.s[i][NAME]] = true end
     for i = 1, USES do
-        local at = i * 8
-        local name = r[at + U_KEY]
-        local k = r[at + U_QUOTE] ~= '' and (names[name] or count < MOST_KEYS)
-            and new_key(name, r[at + U_UNIT], r[at + U_QUOTE])
+        local name, quote = r[i * 8 + U_KEY], quote_at(level, i)
+        local k = quote ~= '' and (names[name] or count < MOST_KEYS) and new_key(name, r[i * 8 + U_UNIT], quote)
         if k then
             if not names[name] then count = count + 1 end
             names[name] = true
             local meters, _, held = quote_of(k).meters, nil, nil
-            enter_meters(a, meters, NOW)
-            if meters then _, held = axis_of(a, meters) end
+            enter_meters(level.a, meters, NOW)
+            if meters then _, held = axis_of(level.a, meters) end
             k.elsewhere = held or 0 -- it is never stored
         end
         keys[i] = k
@@ -200,32 +276,60 @@ local function event_keys()
     return keys
 end
 
--- Debits what is wanted, all uses or none. Each is reserved under a key of its own: an event is priced by itself.
+-- Reserves all that a use of an event wants on each level. Returns why it cannot, and adds what was reserved.
+local function reserve_event(i, reserved)
+    local at, first = i * 8, -1
+    local granted, due, short_now, terms = 0, 0, false, ''
+    for n = 1, #levels do
+        local level = levels[n]
+        local k = level.keys[i]
+        local refused = refusal(level, i, k)
+        local units, paid, final, until_end, said
+        if not refused and r[at + U_WANTED] > 0 then
+            units, paid, final, until_end, said =
+                reserve(level.a, k, r[at + U_UNIT], r[at + U_WANTED], r[at + U_WANTED], NOW)
+            if not units then refused = paid end
+        end
+        if refused then
+            blame(level)
+            grant_nothing(i, payer.keys[i], 0, refused)
+            return refused
+        end
+        if units then
+            reserved[#reserved + 1] = { level, k }
+            if until_end >= 0 then first = first < 0 and until_end or min(first, until_end) end
+            short_now = short_now or final
+            if level == payer then granted, due, terms = units, paid, said end
+        elseif level == payer then
+            terms = quote_of(k)[1]
+        end
+    end
+    grant(i, granted, due, 0, short_now, first, terms)
+end
+
+-- Debits what is wanted, all uses on all levels or none. Each is reserved under a key of its own: an event is priced by
+-- itself.
 local function event()
     s = s or new_session(ACCOUNT, DOOR, 'closed', NOW, DUE)
-    local keys, reason, made = {}, false, event_keys()
+    enter_books(levels, s)
+    local reserved, reason = {}, false
+    for n = 1, #levels do levels[n].keys = event_keys(levels[n]) end
     for i = 1, USES do
-        local at, k = i * 8, made[i]
-        local refused = refusal(at, k)
-        local units, due, final, ends, terms
-        if not refused and r[at + U_WANTED] > 0 then
-            units, due, final, ends, terms = reserve(a, k, r[at + U_UNIT], r[at + U_WANTED], r[at + U_WANTED], NOW)
-            if units then keys[#keys + 1] = k else refused = due end
-        end
+        local refused = reserve_event(i, reserved)
         reason = reason or refused
-        if units then grant(at, units, due, 0, final, ends, terms) else grant_nothing(at, k, 0, refused) end
     end
-    for i = 1, #keys do
-        local k = keys[i]
+    for i = 1, #reserved do
+        local level, k = reserved[i][1], reserved[i][2]
         if reason then
-            release(a, k)
+            release(level.a, k)
         else
-            local units = units_held(k)
-            debit_held(a, s, k)
-            local known = find_key(s, k[NAME])
+            local units, warnings = units_held(k), #warned
+            debit_held(level.a, level.s, k)
+            quietly(level, warnings)
+            local known = find_key(level.s, k[NAME])
             if not known then
                 known = new_key(k[NAME], k[K_UNIT], k[QUOTE])
-                s[#s + 1] = known
+                level.s[#level.s + 1] = known
             end
             known[USED] = known[USED] + units
             known[K_SPENT] = known[K_SPENT] + k[K_SPENT]
@@ -262,46 +366,52 @@ local function apply()
     elseif not s then
         if PHASE == 'update' then return 'unknown-session' end
         s = new_session(ACCOUNT, DOOR, 'void', NOW, DUE)
+        enter_books(levels, s)
         return 'unknown-session'
     end
+    enter_books(levels, s)
     if s[STATE] == 'closed' or s[STATE] == 'void' or s[STATE] == ends then return 'closed-session' end
     return update()
 end
 
-local first_end -- of the buckets that begin to run
 local fine, verdict = pcall(function()
     local said = apply()
-    first_end = start_clocks(a, NOW)
-    check_range(a)
+    for n = 1, #levels do
+        levels[n].begins = start_clocks(levels[n].a, NOW) -- first end of the buckets that begin to run
+        check_range(levels[n].a)
+    end
     return said
 end)
 if not fine then
     if verdict ~= RANGE then error(verdict) end
-    return say('out-of-range', 0, available(old))
+    return say('out-of-range', 0, available(payer.old))
 end
 
-if not s then return say(verdict, 0, available(a)) end -- never heard of: nothing to remember
-local answer = { verdict, s[SPENT], available(a), #warned > 0 and verdict ~= 'refused' and warned }
-for i = 1, #grants do answer[i + 4] = grants[i] end
+if not s then return say(verdict, 0, available(payer.a)) end -- never heard of: nothing to remember
+local answer =
+    { verdict, payer.s[SPENT], available(payer.a), #warned > 0 and verdict ~= 'refused' and warned, short }
+for i = 1, #grants do answer[i + 5] = grants[i] end
 answer = cmsgpack.pack(answer)
 s[UPDATED_AT] = NOW
 if s[STATE] == 'open' and not was_open then s[OPENING] = OPERATION end
 local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, SEQUENCE, answer)
 local packed = cmsgpack.pack(s)
-local metered = seal_meters(a)
+for n = 1, #levels do levels[n].metered = seal_meters(levels[n].a) end
 
 -- From here on only writes, which cannot fail.
-if book(a, old, { NOW, ACCOUNT, OPERATION, cause, DOOR, SESSION, ARGV[2] }, KEYS[4], KEYS[3], KEYS[2]) or metered then
-    redis.call('SET', KEYS[1], cmsgpack.pack(a))
+local changed = book_all(levels, NOW, OPERATION, cause, DOOR, SESSION, ARGV[2], KEYS[4], KEYS[3])
+for n = 1, #levels do
+    local level = levels[n]
+    if changed[n] or level.metered then redis.call('SET', level.key, cmsgpack.pack(level.a)) end
+    if level.begins then redis.call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
 end
-if first_end then redis.call('ZADD', KEYS[5], 'LT', digits(first_end), 'a:' .. ACCOUNT) end
 write_earlier(KEYS[8], before, record, dropped)
 if s[STATE] == 'open' then
     redis.call('SET', KEYS[6], packed)
     if not was_open then
         if s[ANSWERED] > 0 then redis.call('PERSIST', KEYS[8]) end
         redis.call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. SESSION)
-        redis.call('SADD', KEYS[7], SESSION)
+        for n = 1, #levels do redis.call('SADD', levels[n].live, SESSION) end
     elseif s[DEADLINE] < was_due then
         redis.call('ZADD', KEYS[5], 'LT', digits(s[DEADLINE]), 's:' .. SESSION)
     end
@@ -309,7 +419,7 @@ else
     write_ended(KEYS[6], KEYS[8], packed, s[ANSWERED], WINDOW)
     if was_open then
         redis.call('ZREM', KEYS[5], 's:' .. SESSION)
-        redis.call('SREM', KEYS[7], SESSION)
+        for n = 1, #levels do redis.call('SREM', levels[n].live, SESSION) end
     end
 end
 return '0' .. answer

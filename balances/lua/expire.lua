@@ -1,7 +1,7 @@
 #!lua
 -- expire: looks at what is due in a shard: sessions nobody renewed lapse, expired buckets are written off.
 -- An entry in the sorted set may be early, because renewals do not move it; then it is put where it belongs.
--- uses: numbers price account outbox session meters holdings
+-- uses: numbers price account outbox session meters holdings levels
 --
 -- KEYS  1 due  2 outbox  3 house
 -- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live,
@@ -13,25 +13,30 @@ local NOW, LOOKS, WINDOW, RETRY, ACCOUNT, ENTRIES, SESSION, LIVE, ANSWERS = unpa
 local lapsed = {}
 
 local function lapse(name, id, s)
-    local account, door = s[S_ACCOUNT], s[S_DOOR]
-    local a = read_account(ACCOUNT .. account)
-    local old = copy(a)
-    for i = FIRST_KEY, #s do
-        local k = s[i]
-        if s[ON_LAPSE] == 'release' then
-            release(a, k)
-        elseif units_held(k) > 0 then
-            debit_held(a, s, k)
-            k[PROVISIONAL] = true
+    local door, account = s[S_DOOR], s[S_ACCOUNT]
+    local levels = stored_levels(s, ACCOUNT)
+    for n = 1, #levels do
+        local a, book = levels[n].a, levels[n].s
+        for i = FIRST_KEY, #book do
+            local k = book[i]
+            if s[ON_LAPSE] == 'release' then
+                release(a, k)
+            elseif units_held(k) > 0 then
+                debit_held(a, book, k)
+                k[PROVISIONAL] = true
+            end
         end
+        levels[n].metered, levels[n].entries = seal_meters(a), ENTRIES .. book[S_ACCOUNT]
     end
     s[STATE], s[UPDATED_AT] = 'lapsed', NOW
-    local packed, metered = cmsgpack.pack(s), seal_meters(a)
-    if book(a, old, { NOW, account, '', 'lapsed', door, id, '' }, KEYS[3], KEYS[2], ENTRIES .. account) or metered then
-        redis.call('SET', ACCOUNT .. account, cmsgpack.pack(a))
+    local packed = cmsgpack.pack(s)
+    local changed = book_all(levels, NOW, '', 'lapsed', door, id, '', KEYS[3], KEYS[2])
+    for n = 1, #levels do
+        local level = levels[n]
+        if changed[n] or level.metered then redis.call('SET', level.key, cmsgpack.pack(level.a)) end
+        redis.call('SREM', LIVE .. level.s[S_ACCOUNT], id)
     end
     write_ended(SESSION .. id, ANSWERS .. id, packed, s[ANSWERED], WINDOW)
-    redis.call('SREM', LIVE .. account, id)
     redis.call('ZREM', KEYS[1], name)
     local n = #lapsed
     lapsed[n + 1], lapsed[n + 2], lapsed[n + 3] = id, account, door

@@ -1,10 +1,11 @@
 #!lua
 -- refund: gives back what a session that has ended debited, or a part of it, to the same buckets, once.
--- uses: numbers price account outbox session meters holdings
+-- uses: numbers price account outbox session meters holdings levels
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 the refund's own session  6 the target (may be the same)
---       7 the own session's earlier answers
+--       7 the own session's earlier answers; for each level up the chain: its account, its entries
 -- ARGV  1 packed: account, session, operation, fingerprint, target, door, now, window (ms), sequence or -1, units or false
+--       2 packed, if there are levels up the chain: their accounts
 -- Output  "0", or "1" for a replay; then the packed answer: "refunded", found, amount, again, units
 -- Errors  none of its own
 
@@ -24,7 +25,8 @@ end
 own = own or new_session(ACCOUNT, DOOR, 'closed', NOW, NOW)
 local same = SESSION == TARGET
 local target = same and own or read_session(KEYS[6])
-local old = copy(a)
+local above = ARGV[2] and cmsgpack.unpack(ARGV[2]) or {}
+local levels = { { a = a, entries = KEYS[2], key = KEYS[1], a_name = ACCOUNT } }
 
 -- a * b / c, rounded down, for b <= c: digit by digit, since a * b may be beyond what a double counts.
 local function portion(a, b, c)
@@ -87,41 +89,79 @@ local function credit_parts(after, paid, parts)
     return kept
 end
 
-local function give_back()
-    if not target or not same_owner(target, ACCOUNT, DOOR) or target[STATE] == 'open' then
-        return { 'refunded', false, 0, false, 0 }
+-- Fills in the levels of the target. False if the request was about another chain, or an account of it is gone.
+local function enter_levels()
+    if #target[LEVELS] ~= #above then return false end
+    for n = 1, #above do
+        local book = target[LEVELS][n]
+        local other = read_account(KEYS[6 + 2 * n])
+        if book[S_ACCOUNT] ~= above[n] or not other then return false end
+        levels[n + 1] = {
+            a = other, s = book, billing = book[TIE], key = KEYS[6 + 2 * n], entries = KEYS[7 + 2 * n], a_name = above[n],
+        }
     end
-    local paid, bonus, amount = target[PAID], target[BONUS_PAID], target[SPENT]
-    local given_back = target[REFUNDED] and true or false
-    if amount == 0 and #paid == 0 and #bonus == 0 then return { 'refunded', given_back, 0, given_back, 0 } end
+    levels[1].s = target
+    for n = 1, #levels do levels[n].old = copy(levels[n].a) end
+    return true
+end
+
+-- Units that were debited and not given back.
+local function refundable_of(book)
     local used, provisional = 0, 0
-    for i = FIRST_KEY, #target do
-        used = used + target[i][USED]
-        if target[i][PROVISIONAL] then provisional = provisional + units_held(target[i]) end
+    for i = FIRST_KEY, #book do
+        used = used + book[i][USED]
+        if book[i][PROVISIONAL] then provisional = provisional + units_held(book[i]) end
     end
-    local refundable = used + provisional - (target[REFUNDED] or 0)
-    local units = UNITS or refundable
-    local last = units == refundable
-    local parts, bonus_parts = paid, bonus
-    if not last then
-        if units <= 0 or units > refundable or #target ~= FIRST_KEY or target[FIRST_KEY][PROVISIONAL] then
-            return { 'refunded', false, 0, false, 0 }
+    return used + provisional - (book[REFUNDED] or 0), used
+end
+
+-- The part of a level; nothing if there is no such part.
+local function part_of(book, units)
+    if units == refundable_of(book) then
+        return { last = true, money = book[SPENT], parts = book[PAID], bonus = book[BONUS_PAID] }
+    end
+    if units <= 0 or units > refundable_of(book) or #book ~= FIRST_KEY or book[FIRST_KEY][PROVISIONAL] then return end
+    local money, parts, bonus = share(book[SPENT], book[PAID], book[BONUS_PAID], units, (refundable_of(book)))
+    return { last = false, money = money, parts = parts, bonus = bonus }
+end
+
+local function give_back()
+    local nothing = { 'refunded', false, 0, false, 0 }
+    if not target or not same_owner(target, ACCOUNT, DOOR) or target[STATE] == 'open' or not enter_levels() then
+        return nothing
+    end
+    local given_back, paid = target[REFUNDED] and true or false, false
+    for n = 1, #levels do
+        local book = levels[n].s
+        paid = paid or book[SPENT] ~= 0 or #book[PAID] > 0 or #book[BONUS_PAID] > 0
+    end
+    if not paid then return { 'refunded', given_back, 0, given_back, 0 } end
+    local units = UNITS or refundable_of(target)
+    for n = 1, #levels do
+        local level = levels[n]
+        level.part = part_of(level.s, units)
+        if not level.part then return nothing end
+        local after = copy(level.a)
+        after[CREDITED] = after[CREDITED] + level.part.money
+        level.kept = credit_parts(after, level.s[PAID], level.part.parts)
+        level.kept_bonus = credit_parts(after, level.s[BONUS_PAID], level.part.bonus)
+        if not pcall(check_range, after) then return nothing end
+        level.after = after
+    end
+    for n = 1, #levels do
+        local level = levels[n]
+        local book, part = level.s, level.part
+        local _, used = refundable_of(book)
+        level.a = level.after
+        book[SPENT], book[PAID], book[BONUS_PAID] = book[SPENT] - part.money, level.kept, level.kept_bonus
+        book[REFUNDED] = part.last and used or (book[REFUNDED] or 0) + units
+        for i = FIRST_KEY, #book do
+            book[i][K_SPENT] = part.last and 0 or book[i][K_SPENT] - part.money
+            -- A provisional debit is given back with the rest and must not be reversed as well.
+            if part.last then forget(book[i]) end
         end
-        amount, parts, bonus_parts = share(amount, paid, bonus, units, refundable)
     end
-    local after = copy(a)
-    after[CREDITED] = after[CREDITED] + amount
-    local kept, kept_bonus = credit_parts(after, paid, parts), credit_parts(after, bonus, bonus_parts)
-    if not pcall(check_range, after) then return { 'refunded', false, 0, false, 0 } end
-    a = after
-    target[SPENT], target[PAID], target[BONUS_PAID] = target[SPENT] - amount, kept, kept_bonus
-    target[REFUNDED] = last and used or (target[REFUNDED] or 0) + units
-    for i = FIRST_KEY, #target do
-        target[i][K_SPENT] = last and 0 or target[i][K_SPENT] - amount
-        -- A provisional debit is given back with the rest and must not be reversed as well.
-        if last then forget(target[i]) end
-    end
-    return { 'refunded', true, amount, false, units }
+    return { 'refunded', true, payer_of(levels).part.money, false, units }
 end
 
 local answer = cmsgpack.pack(give_back())
@@ -129,8 +169,11 @@ local before, record, dropped = keep_answer(own, OPERATION, FINGERPRINT, SEQUENC
 local packed_own, packed_target = cmsgpack.pack(own), target and not same and cmsgpack.pack(target)
 
 -- From here on only writes.
-if book(a, old, { NOW, ACCOUNT, OPERATION, 'refund', DOOR, SESSION, TARGET }, KEYS[4], KEYS[3], KEYS[2]) then
-    redis.call('SET', KEYS[1], cmsgpack.pack(a))
+if levels[1].after then
+    local changed = book_all(levels, NOW, OPERATION, 'refund', DOOR, SESSION, TARGET, KEYS[4], KEYS[3])
+    for n = 1, #levels do
+        if changed[n] then redis.call('SET', levels[n].key, cmsgpack.pack(levels[n].a)) end
+    end
 end
 if packed_target then redis.call('SET', KEYS[6], packed_target, 'KEEPTTL') end
 write_earlier(KEYS[7], before, record, dropped)

@@ -9,12 +9,14 @@ import pytest
 from balances.ledger import (
     AccountChange,
     Address,
+    Billing,
     Charge,
     Charged,
     Empty,
     Gift,
     Lapse,
     Ledger,
+    Level,
     Lift,
     Metering,
     Movement,
@@ -28,6 +30,7 @@ from balances.ledger import (
     Use,
 )
 from balances.price import Price, Step
+from tests.ledgers import chain_above
 
 
 @dataclass
@@ -117,7 +120,10 @@ class Teller:
 
     async def do_account(self, words: list[str], _: str) -> None:
         options = pairs(words[1:])
-        new = NewAccount(id=words[0], plan="plan", currency="EUR", credit_limit=options.get("limit", 0))
+        new = NewAccount(
+            id=words[0], plan="plan", currency="EUR", credit_limit=options.get("limit", 0),
+            parent=options.get("parent"), billing=Billing(options.get("billing", "own")),
+        )  # fmt: skip
         self.addresses[words[0]] = (await self.ledger.open_account(new, self.now)).address
         if options.get("money"):
             await self.do_move([words[0], str(options["money"])], "")
@@ -158,9 +164,11 @@ class Teller:
 
     async def do_refund(self, words: list[str], expected: str) -> None:
         session, operation, target, *options = words
+        above = await chain_above(self.ledger, self.addresses["ann"])
         answer = await self.ledger.refund(
             Refund(
                 address=self.addresses["ann"],
+                levels=tuple(account.address for account, _ in above),
                 session=session,
                 operation=operation,
                 fingerprint=0,
@@ -203,6 +211,35 @@ class Teller:
         entries = await self.ledger.entries(self.addresses[words[0]])
         assert [entry.cause for entry in entries] == expected.split()
 
+    async def do_margins(self, words: list[str], expected: str) -> None:
+        entries = await self.ledger.entries(self.addresses[words[0]])
+        found = [entry.margin for entry in entries if entry.margin is not None]
+        assert found == [int(word) for word in expected.split()]
+
+    async def do_group(self, words: list[str], expected: str) -> None:
+        """All entries of the last charge, as LEVEL:ACCOUNT."""
+        entries = [entry for address in self.addresses.values() for entry in await self.ledger.entries(address)]
+        last = [entry for entry in entries if entry.operation == f"charge{self.operations}"]
+        assert len({(entry.session, entry.at) for entry in last}) == 1
+        assert sorted(f"{entry.level}:{entry.account}" for entry in last) == expected.split()
+
+    async def levels(self, address: Address, items: list[list[str]]) -> tuple[Level, ...]:
+        """Those up the chain, with the quotes that ``up=`` names, nearest first; else the use's own."""
+        found = []
+        for place, (account, tie) in enumerate(await chain_above(self.ledger, address)):
+            said = [pairs(words[1:]) for words in items]
+            names = [str(one["up"]).split(",")[place] if "up" in one else one.get("quote") for one in said]
+            found.append(
+                Level(
+                    address=account.address,
+                    version=account.version,
+                    billing=tie,
+                    quotes=tuple(self.quotes[name] if name else None for name in names),
+                    denied=(None,) * len(items),
+                )
+            )
+        return tuple(found)
+
     async def charge(self, phase: Phase, action: str, expected: str) -> None:
         head, *items = [part.split() for part in action.split("|")]
         options = pairs(head[2:])
@@ -219,6 +256,7 @@ class Teller:
             now=self.now,
             deadline=options.get("deadline", self.now + 100),
             uses=tuple(self.use(words) for words in items),
+            levels=await self.levels(address, items),
             lapse=Lapse(options.get("lapse", "release")),
             empty=Empty(options.get("empty", "keep")),
         )
@@ -226,6 +264,7 @@ class Teller:
 
     def use(self, words: list[str]) -> Use:
         options = pairs(words[1:])
+        options.pop("up", None)
         quote = self.quotes[options.pop("quote")] if "quote" in options else None
         return Use(key=words[0], unit=Unit(options.pop("unit", "octets")), quote=quote, **options)
 

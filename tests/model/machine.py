@@ -15,6 +15,7 @@ from balances.ledger import (
     Account,
     AccountChange,
     Address,
+    Billing,
     Charge,
     Empty,
     Entry,
@@ -24,6 +25,7 @@ from balances.ledger import (
     Lapse,
     Ledger,
     LedgerError,
+    Level,
     Lift,
     Metering,
     Movement,
@@ -44,6 +46,7 @@ from balances.money import LIMIT
 from balances.price import FREE, Price, Step
 from balances.scripts import all_scripts, assemble, inline
 from balances.store import StoreLedger
+from tests.ledgers import chain_above
 
 SHARDS = 2
 ACCOUNTS = ("ann", "bob", "cat")
@@ -152,7 +155,7 @@ class Machine(RuleBasedStateMachine):
         await self.link.call("FLUSHALL")
         store = StoreLedger(self.link, SHARDS)
         await store.prepare()
-        for verb in ("charge", "expire") if self.spoil else ():
+        for verb in ("charge", "expire", "refund") if self.spoil else ():
             store.scripts[verb] = Script(verb, inline(self.spoil(assemble(verb))))
         return store
 
@@ -190,9 +193,12 @@ class Machine(RuleBasedStateMachine):
         self.move("ann", money + 100, True)
 
     @rule(account=st.sampled_from(ACCOUNTS), limit=st.sampled_from([0, 50]), parent=st.sampled_from([None, "ann"]))
-    def open(self, account: str, limit: int, parent: str | None) -> None:
+    def open(self, account: str, limit: int, parent: str | None, billing: Billing = Billing.OWN) -> None:
         identities = (Identity(type=IdentityType.E164, value=account[0]),)
-        new = NewAccount(id=account, plan="p", currency="EUR", credit_limit=limit, identities=identities, parent=parent)
+        new = NewAccount(
+            id=account, plan="p", currency="EUR", credit_limit=limit, identities=identities, parent=parent,
+            billing=billing,
+        )  # fmt: skip
         self.same(lambda ledger: ledger.open_account(new, self.now))
         self.versions.setdefault(account, 1)
 
@@ -273,11 +279,29 @@ class Machine(RuleBasedStateMachine):
             now=self.now,
             deadline=self.now + life,
             uses=tuple(uses),
+            levels=self.levels(address, uses),
             reference=f"carrier={self.operations % 3}" if self.operations % 2 else "",
             **rest,
         )
         self.last = charge
         self.same(lambda ledger: ledger.charge(charge))
+
+    def levels(self, address: Address, uses: Sequence[Use]) -> tuple[Level, ...]:
+        """Each with other quotes than the level below, but as many sorts of them; now and then one is barred."""
+        found = []
+        for place, (account, tie) in enumerate(self.runner.run(chain_above(self.memory, address)), start=1):
+            quotes = tuple(None if use.quote is None else _other(use.quote, place + self.operations) for use in uses)
+            barred = "barred" if self.operations % 11 == place else None
+            found.append(
+                Level(
+                    address=account.address,
+                    version=account.version + (self.operations % 13 == place),
+                    billing=tie,
+                    quotes=quotes,
+                    denied=(barred,) * len(uses),
+                )
+            )
+        return tuple(found)
 
     @rule(
         account=st.sampled_from(["ann", "ann", "ann", "bob"]),
@@ -344,8 +368,10 @@ class Machine(RuleBasedStateMachine):
         units=st.one_of(st.none(), st.none(), st.integers(0, 40)),
     )
     def refund(self, account: str, session: str, charged: str, fresh: bool, units: int | None) -> None:
+        above = self.runner.run(chain_above(self.memory, self.address(account)))
         refund = Refund(
             address=self.address(account),
+            levels=tuple(one.address for one, _ in above),
             session=session,
             operation=self.operation(fresh),
             fingerprint=0,
@@ -410,6 +436,11 @@ class Machine(RuleBasedStateMachine):
             assert not earlier or abs(answers_ttl - ttl) < 1000
 
 
+def _other(quote: Quote, further: int) -> Quote:
+    every = QUOTES + METERED
+    return every[(every.index(quote) + further) % len(every)]
+
+
 def _anonymous(entry: Entry) -> Entry:
     """Entry ids are each ledger's own."""
     return msgspec.structs.replace(entry, id="")
@@ -425,3 +456,39 @@ class UsedUp(Machine):
         session = f"used-up{self.operations}"
         for phase in (Phase.OPEN, Phase.UPDATE, Phase.CLOSE):
             self.send(phase, session, [use])
+
+
+class Chained(Machine):
+    """Its customer buys from a reseller, who shares the wallet of its owner, who buys from another."""
+
+    @initialize(money=amounts)
+    def two_accounts(self, money: int) -> None:
+        self.open("top", 0, None)
+        self.open("dad", 0, "top", Billing.RESOLD)
+        self.open("bob", 0, "dad", Billing.SHARED)
+        self.open("ann", 30, "bob", Billing.RESOLD)
+        for account in ("ann", "dad", "top"):
+            self.move(account, money + 100, True)
+
+    @rule(
+        account=st.sampled_from(["dad", "top"]),
+        status=st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.SUSPENDED]),
+        amount=st.integers(1, 300),
+        offer=st.sampled_from(["big", "small", "bonus"]),
+    )
+    def change_above(self, account: str, status: Status, amount: int, offer: str) -> None:
+        self.change(account, status, None)
+        self.move(account, amount, True)
+        self.give(account, offer, 0, 90, True, amount=amount, priority=1, lasts=None)
+
+    @rule(phase=st.sampled_from([Phase.CLOSE, Phase.LAPSE]), wanted=st.integers(1, 20), quote=st.sampled_from(QUOTES))
+    def end_without_a_report(self, phase: Phase, wanted: int, quote: Quote) -> None:
+        session = f"silent{self.operations}"
+        self.send(Phase.OPEN, session, [Use(key="k1", unit=Unit.OCTETS, wanted=wanted, quote=quote)])
+        self.send(phase, session, [])
+
+    @rule(wanted=st.integers(1, 20), quote=st.sampled_from(QUOTES), units=st.one_of(st.none(), st.integers(1, 20)))
+    def take_an_event_back(self, wanted: int, quote: Quote, units: int | None) -> None:
+        session = f"event{self.operations}"
+        self.send(Phase.EVENT, session, [Use(key="k1", unit=Unit.OCTETS, wanted=wanted, quote=quote)])
+        self.refund("ann", "r1", session, True, units)

@@ -22,8 +22,8 @@ local function write_entry(entry, outbox, list)
 end
 
 -- Writes the entry {at, account, operation, cause, door, session, reference} with its lines; returns its id, or false
--- if no counter changed.
-local function book(a, old, entry, house, outbox, list)
+-- if no counter changed and no margin was earned. Place: {how far up the chain, margin or false}, or nothing.
+local function book(a, old, entry, house, outbox, list, place)
     local head = #entry
     add_line(entry, house, 'money', a[CURRENCY], old[CREDITED] - old[DEBITED] - old[RESERVED],
         a[CREDITED] - old[CREDITED], a[DEBITED] - old[DEBITED], a[RESERVED] - old[RESERVED], a[OVERRUN] - old[OVERRUN])
@@ -37,5 +37,7 @@ local function book(a, old, entry, house, outbox, list)
             add_line(entry, house, a[b], asset, 0, credited, debited, reserved, 0)
         end
     end
-    return #entry > head and write_entry(entry, outbox, list)
+    local moved = #entry > head or place and place[2] and place[2] ~= 0
+    if place then entry[#entry + 1], entry[#entry + 2] = place[1], place[2] end
+    return moved and write_entry(entry, outbox, list)
 end

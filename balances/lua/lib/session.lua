@@ -7,7 +7,8 @@ local SPENT, REFUNDED, S_CONTEXT, PAID = 8, 9, 10, 11 -- REFUNDED: units or fals
 local OPENING, LAST, LAST_PRINT, LAST_ANSWER, EARLIER, ANSWERED = 12, 13, 14, 15, 16, 17
 local LAST_SEQUENCE, FORGOTTEN = 18, 19 -- of the last request, -1 without; the highest whose answer was dropped
 local BONUS_PAID = 20 -- array of bucket, bonus money paid
-local FIRST_KEY = 21
+local LEVELS, TIE = 21, 21 -- array of the books of the accounts up the chain; in such a book: how the one below is tied to it
+local FIRST_KEY = 22
 -- Fields of a key; PARTS: array of bucket, units reserved in it; SHORT: see books.py. BEYOND, mostly absent: the offer
 -- whose overage holds or '', the units that have been priced by overage, then bucket, bonus money reserved in it and so on.
 local NAME, K_UNIT, QUOTE, USED, PAID_UNITS = 1, 2, 3, 4, 5
@@ -27,7 +28,7 @@ local function same_owner(s, account, door)
 end
 
 local function new_session(account, door, state, now, deadline)
-    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0, -1, -1, {} }
+    return { account, door, state, now, now, deadline, 'release', 0, false, '', {}, '', false, '', '', '', 0, -1, -1, {}, {} }
 end
 
 -- EARLIER holds each name after its length, which is written in letters so that no name can look like two; after it the
