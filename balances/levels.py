@@ -39,7 +39,7 @@ class Level:
 
 
 def new_book(session: SessionBook, address: Address, billing: Billing) -> SessionBook:
-    """What a session says of a level that is new to it. State and times are the session's own: here they say nothing."""
+    """What a session says of a level that is new to it. Its state and times are the session's: these mean nothing."""
     return SessionBook(
         id=session.id,
         address=address,

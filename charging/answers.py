@@ -52,6 +52,14 @@ REASONS = {
 }
 """Why the ledger granted nothing, in the door's words."""
 
+ABOVE = {
+    "insufficient-credit": "whose wallet pays has not enough credit",
+    CAPPED: "a spending limit is reached",
+    Status.SUSPENDED.value: "whose wallet pays is suspended",
+    Status.CLOSED.value: "whose wallet pays is closed",
+}
+"""Why somebody up the chain could not pay, without a name: the subscriber may see it."""
+
 REFUSALS = {
     Reason.NO_CREDIT: Result.NO_CREDIT,
     Reason.LIMIT_REACHED: Result.LIMIT_REACHED,
@@ -79,6 +87,7 @@ def outcome(
         replayed=charged.replayed,
         conflict=charged.conflict,
         warned=charged.warned,
+        short=charged.short or "",
     )
 
 
@@ -97,6 +106,9 @@ def result(phase: Phase, charged: Charged) -> Result:
 def _sentence(charged: Charged, quoted: tuple[Quoted, ...]) -> str:
     if charged.verdict in SENTENCES:
         return SENTENCES[charged.verdict]
+    if charged.short is not None:
+        refused = next((grant.refused for grant in charged.grants if grant.refused), "")
+        return ABOVE.get(refused, "whom the account buys from cannot provide this")
     denied = next((each.why for each in quoted if each.why), "")
     if not denied and any(grant.refused for grant in charged.grants):
         capped = any(grant.refused == CAPPED for grant in charged.grants)

@@ -13,6 +13,7 @@ from balances.ledger import (
     CROWDED,
     Account,
     Address,
+    Billing,
     Charge,
     Charged,
     Ledger,
@@ -26,8 +27,9 @@ from balances.ledger import (
     Verdict,
 )
 from balances.price import Price, cost
-from charging import answers, emergency, explain
+from charging import answers, chain, emergency, explain
 from charging.catalogue import Catalogue, ServiceTerms
+from charging.chain import Chain, Quotation
 from charging.editions import Editions
 from charging.event import (
     REPORTS,
@@ -46,7 +48,7 @@ from charging.event import (
 from charging.explain import Explanation
 from charging.matching import Matcher
 from charging.observer import Observer, Silent
-from charging.quoting import Quoted, Quoter, lifetime, uses
+from charging.quoting import lifetime, uses
 from charging.routes import NO_ROUTE, Carriage, Routes, choose
 from charging.settings import ChargingSettings
 from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
@@ -180,28 +182,39 @@ class Engine:
         account = None if plan and not event.identities else await self._read(event)
         if account is None and not plan:
             return Explanation(result=Result.UNKNOWN_SUBSCRIBER, reason="nobody has this identity")
+        accounts = await self._accounts(account) if account else []
         known = subscriber(account) if account else _anybody(catalogue, plan)
         found = catalogue.find(plan or known.plan, event.at)
-        quoted = _quote(catalogue, replace(known, plan=plan or known.plan), event, None)
+        own, above = replace(known, plan=plan or known.plan), [subscriber(one) for one in accounts[1:]]
+        quotation = chain.quote(catalogue, Chain(accounts=(own, *above)), event, None)
         try:
-            items = explain.items(event, quoted, account)
+            balances = list[Account | None](accounts) or [None]
+            priced = [explain.items(event, *each) for each in zip(quotation.by_level, balances, strict=True)]
         except OverflowError as error:
             return Explanation(result=Result.OUT_OF_RANGE, reason=str(error))
-        refused = next((item.reason for item in items if item.reason), None)
+        payer = quotation.chain.payer
+        items = priced[payer]
+        refused = next((item.reason for each in priced for item in each if item.reason), None)
         return Explanation(
             result=answers.REFUSALS[refused] if refused else Result.OK,
-            reason=next((item.why for item in items if item.why), ""),
+            reason=next((item.why for each in priced for item in each if item.why), ""),
             account=known.address.account,
             plan=plan or known.plan,
             plan_source=str(found.source) if found else "",
             currency=known.currency,
             catalogue=catalogue.version,
             items=items,
+            levels=explain.level_prices(priced, accounts, quotation.chain.ties),
             price=sum(item.price for item in items),
             tax=sum(item.tax for item in items),
             cost=sum(item.cost for item in items),
-            available=items[-1].available if items else (account.available if account else 0),
+            available=items[-1].available if items else (accounts[payer].available if accounts else 0),
         )
+
+    async def _accounts(self, account: Account) -> list[Account]:
+        """The account and those up its chain, with their balances as they are now."""
+        above = await self._subscribers.above(subscriber(account))
+        return [account, *[await self.ledger.account(one.address) for one in above]]
 
     def publish(self, catalogue: Catalogue, since: int = 0) -> None:
         """Rate by this catalogue what arrives from ``since`` (milliseconds) on; what arrived before, by the former."""
@@ -221,17 +234,23 @@ class Engine:
             return self._nobody(event)
         for _ in range(ATTEMPTS):
             kind = await self._kind(known, event, catalogue)
-            quoted = _quote(catalogue, known, event, kind)
+            quotation = await self._quote(catalogue, known, event, kind)
             terms = catalogue.services.get(kind) if kind else None
-            charged = await self.ledger.charge(self._request(known, event, quoted, terms))
-            other = await self._elsewhere(known, event, charged)
+            charged = await self.ledger.charge(self._request(event, quotation, terms))
+            other = await self._elsewhere(quotation.chain, event, charged)
             if other is None:
                 self._remember(known, event, charged, kind)
-                self._tell(known, event, quoted, charged)
-                return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
+                self._tell(event, quotation, charged)
+                return answers.outcome(event, known, quotation.told, charged, self.settings.validity_jitter)
             known = other
         charged = Charged(verdict=Verdict.STALE)
-        return answers.outcome(event, known, quoted, charged, self.settings.validity_jitter)
+        return answers.outcome(event, known, quotation.told, charged, self.settings.validity_jitter)
+
+    async def _quote(
+        self, catalogue: Catalogue, known: Subscriber, event: ChargingEvent, kind: ServiceKind | None
+    ) -> Quotation:
+        above = await self._subscribers.above(known) if known.billing is not Billing.OWN else ()
+        return chain.quote(catalogue, Chain(accounts=(known, *above)), event, kind)
 
     async def _kind(self, known: Subscriber, event: ChargingEvent, catalogue: Catalogue) -> ServiceKind | None:
         """The kind of service a request is about: as it says, as remembered, or told by what its session holds."""
@@ -244,10 +263,11 @@ class Engine:
         units = [holding.unit for holding in stored.holdings] if stored else []
         return next((kind for kind, terms in catalogue.services.items() if terms.unit in units), None)
 
-    def _request(
-        self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], service: ServiceTerms | None
-    ) -> Charge:
+    def _request(self, event: ChargingEvent, quotation: Quotation, service: ServiceTerms | None) -> Charge:
+        known, quoted = quotation.chain.own, quotation.told
         life = lifetime(quoted, service, event, self.settings.idle_lifetime)
+        told = uses(quoted, event, self.settings, self.observer)
+        alone = len(quotation.by_level) == 1
         return Charge(
             address=known.address,
             version=known.version,
@@ -258,7 +278,8 @@ class Engine:
             door=event.door,
             now=event.now,
             deadline=life.deadline,
-            uses=uses(quoted, event, self.settings, self.observer),
+            uses=told if alone else chain.own_uses(quotation, told),
+            levels=() if alone else chain.above(quotation),
             lapse=life.lapse,
             empty=life.empty,
             context=event.context,
@@ -280,18 +301,19 @@ class Engine:
             known = await self._subscribers.at(address) if address else None
         return known
 
-    async def _elsewhere(self, known: Subscriber, event: ChargingEvent, charged: Charged) -> Subscriber | None:
+    async def _elsewhere(self, tried: Chain, event: ChargingEvent, charged: Charged) -> Subscriber | None:
         """The subscriber as whom to try again, since the ledger did nothing; None: the answer stands."""
         if charged.verdict in (Verdict.STALE, Verdict.NO_ACCOUNT):
             self.observer.terms_reread(charged.verdict.value)
-            self._subscribers.forget(known.address.account)
+            for account in tried.accounts:
+                self._subscribers.forget(account.address.account)
             return await self._whose(event)
         if event.phase not in REPORTS:
             return None
         if charged.verdict in (Verdict.OTHER_ACCOUNT, Verdict.UNKNOWN_SESSION):
             self._sessions.drop(event.session)
             address = await self.ledger.locate(event.session)
-            if address is not None and address != known.address:
+            if address is not None and address != tried.own.address:
                 self.observer.terms_reread(charged.verdict.value)
                 return await self._subscribers.at(address)
         return None
@@ -303,11 +325,12 @@ class Engine:
         if note is None or note.kind is not kind or note.address != known.address:
             self._sessions.put(event.session, Note(address=known.address, kind=kind))
 
-    def _tell(self, known: Subscriber, event: ChargingEvent, quoted: tuple[Quoted, ...], charged: Charged) -> None:
+    def _tell(self, event: ChargingEvent, quotation: Quotation, charged: Charged) -> None:
         if charged.replayed:
             return
+        quoted, payer = quotation.told, quotation.chain.accounts[quotation.chain.payer]
         for meter in charged.warned:
-            self.observer.warning_reached(known.address.account, meter)
+            self.observer.warning_reached(payer.address.account, meter)
         if charged.verdict is not Verdict.DONE:
             return
         for each, grant in zip(quoted, charged.grants[: len(quoted)], strict=True):
@@ -368,6 +391,7 @@ class Engine:
                 door=event.door,
                 now=event.now,
                 sequence=event.sequence,
+                levels=tuple([one.address for one in await self._subscribers.above(known)]),
                 units=sum(item.wanted or 0 for item in event.items) or None,
             )
         )
@@ -403,21 +427,25 @@ class Engine:
                 account=account.address,
                 currency=account.currency,
             )
-        known = subscriber(account)
+        accounts = await self._accounts(account)
+        payers = Chain(accounts=tuple([subscriber(one) for one in accounts]))
+        payer = accounts[payers.payer]
         if event.amount is not None:
-            enough = account.available >= event.amount
+            enough = payer.available >= event.amount
             items: tuple[ItemOutcome, ...] = ()
         else:
-            priced = explain.items(event, _quote(catalogue, known, event, None), account)
-            enough = all(item.granted >= item.units for item in priced)
-            items = tuple([ItemOutcome(key=item.key, unit=item.unit, reason=item.reason) for item in priced])
+            by_level = chain.quote(catalogue, payers, event, None).by_level
+            priced = [explain.items(event, quoted, one) for quoted, one in zip(by_level, accounts, strict=True)]
+            enough = all(item.granted >= item.units for each in priced for item in each)
+            told = priced[payers.payer]
+            items = tuple([ItemOutcome(key=item.key, unit=item.unit, reason=item.reason) for item in told])
         return Outcome(
             result=Result.OK,
             items=items,
             account=account.address,
             currency=account.currency,
-            available=account.available,
-            enough=enough and account.status is Status.ACTIVE,
+            available=payer.available,
+            enough=enough and all(one.status is Status.ACTIVE for one in accounts),
         )
 
     async def _enquire(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
@@ -426,8 +454,8 @@ class Engine:
         known = await self._subscribers.find(event.identities)
         if known is None:
             return self._nobody(event)
-        quoted = _quote(catalogue, replace(known, status=Status.ACTIVE), event, None)
-        priced = explain.items(event, quoted, None)
+        active = Chain(accounts=(replace(known, status=Status.ACTIVE),))
+        priced = explain.items(event, chain.quote(catalogue, active, event, None).told, None)
         bad = next((item for item in priced if item.reason in (Reason.UNRATEABLE, Reason.BARRED)), None)
         items = [ItemOutcome(key=item.key, unit=item.unit, cost=item.price) for item in priced]
         return Outcome(
@@ -454,13 +482,6 @@ class Engine:
             if known.identities & set(event.identities):
                 return account
         return None
-
-
-def _quote(
-    catalogue: Catalogue, known: Subscriber, event: ChargingEvent, kind: ServiceKind | None
-) -> tuple[Quoted, ...]:
-    quoter = Quoter(catalogue, known, event, kind)
-    return tuple([quoter.quote(item) for item in event.items])
 
 
 def _sale(catalogue: Catalogue, known: Subscriber | None, event: ChargingEvent) -> tuple[Matcher, Price | None]:

@@ -293,3 +293,5 @@ class Outcome(Record, frozen=True, kw_only=True):
     conflict: bool = False
     warned: tuple[str, ...] = ()
     """Meters whose warning was reached by this request."""
+    short: str = ""
+    """The account up the subscriber's chain for whose sake something was refused; not for the subscriber to know."""

@@ -3,11 +3,11 @@
 ``POST /v1/price`` and ``ocs price`` show an Explanation; a balance check and a price enquiry are answered from one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from balances.ledger import Account, Overage, Quote, Record, Unit
+from balances.ledger import Account, Billing, Overage, Quote, Record, Unit
 from balances.meters import MeterBook, Meters
 from balances.price import cost, reach
 from charging.catalogue import terms
@@ -64,6 +64,22 @@ class PricedItem(Record, frozen=True, kw_only=True):
     """Money left after it."""
 
 
+class LevelPrice(Record, frozen=True, kw_only=True):
+    """What an account up the chain would pay for the same; money in micro-units."""
+
+    account: str
+    plan: str
+    shared: bool
+    """Its wallet pays in place of the one below, rather than beside it."""
+    price: int
+    margin: int | None
+    """What the level below would pay, less its own price; None: it sells nothing."""
+    granted: int
+    """Units of the first item that its wallet is enough for."""
+    available: int
+    reason: Reason = Reason.NONE
+
+
 class Explanation(Record, frozen=True, kw_only=True):
     """The answer to "what would it cost". Money in micro-units of ``currency``."""
 
@@ -75,6 +91,8 @@ class Explanation(Record, frozen=True, kw_only=True):
     currency: str = ""
     catalogue: str = ""
     items: tuple[PricedItem, ...] = ()
+    levels: tuple[LevelPrice, ...] = ()
+    """The accounts up the chain, nearest first."""
     price: int = 0
     tax: int = 0
     cost: int = 0
@@ -152,6 +170,28 @@ def items(event: ChargingEvent, quoted: tuple[Quoted, ...], account: Account | N
     """Each item priced, in their order, against the account as it stands (None: against no account at all)."""
     purse = _Purse(account, event.now)
     return tuple([_item(event, each, purse) for each in quoted])
+
+
+def level_prices(
+    by_level: Sequence[tuple[PricedItem, ...]], accounts: Sequence[Account], billings: Sequence[Billing]
+) -> tuple[LevelPrice, ...]:
+    """What each level above the first would pay."""
+    prices = [sum(item.price for item in each) for each in by_level]
+    return tuple(
+        [
+            LevelPrice(
+                account=account.address.account,
+                plan=account.plan,
+                shared=billing is Billing.SHARED,
+                price=prices[place],
+                margin=prices[place - 1] - prices[place] if billing is Billing.RESOLD else None,
+                granted=by_level[place][0].granted if by_level[place] else 0,
+                available=account.available,
+                reason=next((item.reason for item in by_level[place] if item.reason), Reason.NONE),
+            )
+            for place, (account, billing) in enumerate(zip(accounts[1:], billings, strict=True), start=1)
+        ]
+    )
 
 
 def _item(event: ChargingEvent, quoted: Quoted, purse: _Purse) -> PricedItem:

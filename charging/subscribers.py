@@ -7,7 +7,7 @@ answers STALE where they have changed since. That nobody has an identity is neve
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-from balances.ledger import Account, Address, Identity, Ledger, NoSuchAccount, Record, Status
+from balances.ledger import Account, Address, Billing, Identity, Ledger, NoSuchAccount, Record, Status
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -48,6 +48,9 @@ class Subscriber(Record, frozen=True, kw_only=True):
     plan: str
     currency: str
     identities: frozenset[Identity]
+    parent: str | None = None
+    billing: Billing = Billing.OWN
+    cap: int | None = None
 
 
 def subscriber(account: Account) -> Subscriber:
@@ -59,6 +62,9 @@ def subscriber(account: Account) -> Subscriber:
         plan=account.plan,
         currency=account.currency,
         identities=frozenset(account.identities),
+        parent=account.parent,
+        billing=account.billing,
+        cap=account.cap,
     )
 
 
@@ -93,6 +99,17 @@ class Subscribers:
         """The terms of the account at an address; None if there is none. May raise Unavailable."""
         known = self._terms.get(address.account)
         return known if known is not None and known.address == address else await self.reread(address)
+
+    async def above(self, known: Subscriber) -> tuple[Subscriber, ...]:
+        """The accounts up the chain that its use is charged to as well, nearest first. May raise Unavailable."""
+        found: list[Subscriber] = []
+        while known.parent is not None and known.billing is not Billing.OWN:
+            parent = await self.at(Address(shard=known.address.shard, account=known.parent))
+            if parent is None:
+                break
+            known = parent
+            found.append(known)
+        return tuple(found)
 
     async def reread(self, address: Address) -> Subscriber | None:
         """The terms as the ledger has them now."""

@@ -40,13 +40,18 @@ class Meter(Record, frozen=True, kw_only=True):
         return Metering(
             meter=self.name,
             unit=self.unit,
-            ends_at=_end(at // _QUARTER, self.period, self.first_day, zone),
+            ends_at=end(at, self.period, self.first_day, zone),
             cap=cap,
             warn=int(cap * self.warn) if cap is not None and self.warn else None,
             limit=self.limit,
             axis=self.name == axis,
             beyond=self.beyond,
         )
+
+
+def end(at: int, period: str, first_day: int, zone: ZoneInfo) -> int:
+    """When the period ends in which a time lies (both in milliseconds)."""
+    return _end(at // _QUARTER, period, first_day, zone)
 
 
 @lru_cache(maxsize=4096)
