@@ -30,8 +30,13 @@ COLUMNS = (
     "overrun",
     "shard",
     "entry",
+    "level",
+    "margin",
 )
-"""A row for each bucket debited or credited; amounts in micro-units of a currency, or units of an allowance."""
+"""A row for each bucket debited or credited; amounts in micro-units of a currency, or units of an allowance.
+
+The margin stands in the entry's first row, alone in one without bucket if nothing else is to be said.
+"""
 
 
 def details_of(journal: Path) -> Path:
@@ -68,10 +73,15 @@ def _rows(entry: dict[str, Any]) -> Iterator[list[object]]:
     at = datetime.fromtimestamp(entry["at"] // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     head = [f"{at}.{entry['at'] % 1000:03d}Z", entry["account"], entry["door"], entry["session"]]
     head += [entry["operation"], entry["cause"], entry["reference"]]
+    margin = entry.get("margin") or ""
+    tail = [entry["shard"], entry["id"], entry.get("level", 0)]
     for line in entry["lines"]:
         if line["debited"] or line["credited"] or line["overrun"]:
             amounts = [line["debited"], line["credited"], line["overrun"]]
-            yield [*head, line["bucket"], line["asset"], *amounts, entry["shard"], entry["id"]]
+            yield [*head, line["bucket"], line["asset"], *amounts, *tail, margin]
+            margin = ""
+    if margin:
+        yield [*head, "", "", 0, 0, 0, *tail, margin]
 
 
 if __name__ == "__main__":

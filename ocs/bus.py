@@ -102,6 +102,8 @@ class Handled(Record, frozen=True, kw_only=True, tag="handled", array_like=True)
     items: tuple[HandledItem, ...]
     untold: int = 0
     """How many before this one were left out, because there were too many to tell."""
+    short: str = ""
+    """The account up the subscriber's chain for whose sake something was refused."""
 
 
 Word = Order | Answered | Doubted | Alive | Follow | Handled

@@ -140,6 +140,7 @@ def handled(event: ChargingEvent, outcome: Outcome, untold: int = 0) -> Handled:
         available=outcome.available,
         items=tuple(_item(asked.get(item.key), item) for item in outcome.items),
         untold=untold,
+        short=outcome.short,
     )
 
 

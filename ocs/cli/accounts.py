@@ -23,6 +23,14 @@ def account() -> None:
 @click.option("--credit-limit", default="0", show_default=True, help="What may be spent beyond the balance.")
 @click.option("--identity", "identities", multiple=True, metavar="TYPE:VALUE", help="e164, imsi, sip, nai, private.")
 @click.option("--parent", help="The account in whose shard it lives.")
+@click.option(
+    "--billing",
+    default="own",
+    type=click.Choice(["own", "resold", "shared"]),
+    show_default=True,
+    help="Whose wallet pays: its own, the parent's beside it, or the parent's.",
+)
+@click.option("--cap", help="What it may spend a month of a shared wallet.")
 @json_option
 @click.pass_obj
 def create(
@@ -36,8 +44,7 @@ def create(
             raise click.BadParameter(f"{identity!r} is not TYPE:VALUE", param_hint="--identity")
         named.append({"type": kind, "value": value})
     body = {"id": id, "plan": plan, "currency": currency, "credit_limit": credit_limit, "identities": named}
-    if rest["parent"]:
-        body["parent"] = rest["parent"]
+    body |= {name: rest[name] for name in ("parent", "billing", "cap") if rest[name]}
     show(session.call("POST", "v1", "accounts", body=body), rest["as_json"], _one)
 
 
@@ -171,6 +178,8 @@ def _one(data: Any) -> object:
         [
             ("status", data["status"]),
             ("plan", data["plan"]),
+            *([("parent", f"{data['parent']} ({data['billing']})")] if data["parent"] else []),
+            *([("cap a month", f"{data['cap']} {currency}")] if data["cap"] else []),
             ("identities", "\n".join(f"{one['type']}:{one['value']}" for one in data["identities"])),
             *((name, f"{data['money'][name]} {currency}") for name in ("balance", "reserved", "available", "overrun")),
             ("credit limit", f"{data['credit_limit']} {currency}"),

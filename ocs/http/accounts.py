@@ -12,6 +12,7 @@ from balances.ledger import (
     IdentityType,
     NewAccount,
     NoSuchAccount,
+    NotChargeable,
     Status,
 )
 from balances.money import AmountError, parse_amount
@@ -55,6 +56,15 @@ def _credit_limit(text: str) -> int:
     return limit
 
 
+def _cap(text: str | None, no_cap: int | None = None) -> int | None:
+    if text is None:
+        return no_cap
+    cap = read_amount(text, "/cap")
+    if cap < 0:
+        raise invalid("/cap", "A cap is not below zero; null is none.")
+    return cap
+
+
 def _identities(given: Identities) -> tuple[Identity, ...]:
     """Raises Problem for a repeated one and for digits that are none."""
     for place, one in enumerate(given):
@@ -90,9 +100,13 @@ async def create(house: House, call: Call[AccountCreate, None]) -> Reply:
                 credit_limit=_credit_limit(new.credit_limit),
                 identities=_identities(new.identities),
                 parent=new.parent,
+                billing=new.billing,
+                cap=_cap(new.cap),
             ),
             house.clock(),
         )
+    except NotChargeable as error:
+        raise Problem(Kind.NOT_CHARGEABLE, f"{str(error)[0].upper()}{str(error)[1:]}.") from error
     except NoSuchAccount:
         raise Problem(Kind.NO_SUCH_ACCOUNT, f"There is no parent account {new.parent!r}.") from None
     return Reply(status=201, body=account_view(account, ()), headers={"Location": f"/v1/accounts/{new.id}"})
@@ -128,12 +142,13 @@ async def change(house: House, call: Call[AccountPatch, None]) -> Reply:
             status=None if terms.status is UNSET else terms.status,
             credit_limit=None if terms.credit_limit is UNSET else _credit_limit(terms.credit_limit),
             identities=None if terms.identities is UNSET else _identities(terms.identities),
+            cap=None if terms.cap is UNSET else _cap(terms.cap, no_cap=-1),
         ),
         house.clock(),
     )
     if terms.status in (Status.SUSPENDED, Status.CLOSED):
         house.barred(address)
-    elif (terms.plan, terms.status) != (UNSET, UNSET):
+    elif (terms.plan, terms.status, terms.cap) != (UNSET, UNSET, UNSET):
         house.changed(address)
     elif terms.credit_limit is not UNSET:
         house.credited(address)

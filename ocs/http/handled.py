@@ -27,6 +27,7 @@ def handled_view(word: Handled) -> HandledView:
         service=word.service,
         result=word.result,
         reason=word.reason,
+        short=word.short,
         replayed=word.replayed,
         refused=is_refusal(word),
         currency=word.currency,
@@ -56,7 +57,8 @@ def explain(word: Handled) -> str:
     again = ", again" if word.replayed else ""
     items = "; ".join(filter(None, (_item(item, word.currency) for item in word.items)))
     said = items or ("done" if not is_refusal(word) else "refused")
-    because = f": {word.reason}" if word.reason and is_refusal(word) else ""
+    whose = f" (account {word.short})" if word.short else ""
+    because = f": {word.reason}{whose}" if word.reason and is_refusal(word) else ""
     if word.result == "unknown-subscriber":
         because = f": nobody is known as {' or '.join(word.identities) or 'nobody'}"
     left = f" {readable(word.currency, word.available)} left." if word.currency else ""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from balances.ledger import IdentityType, Record, SessionState, Status, Unit
+from balances.ledger import Billing, IdentityType, Record, SessionState, Status, Unit
 from charging.event import Reason, Result, ServiceKind
 
 Amount = Annotated[
@@ -46,7 +46,11 @@ Identities = Annotated[tuple[IdentityModel, ...], Meta(max_length=64)]
 
 
 class AccountCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new account. With a parent it lives where the parent does."""
+    """A new account. With a parent it lives where the parent does.
+
+    ``billing`` says whose wallet pays: its ``own``, the parent's beside it (``resold``), or the parent's in its place
+    (``shared``), of which a ``cap`` is what it may spend in a month.
+    """
 
     id: AccountId
     plan: Name
@@ -54,6 +58,8 @@ class AccountCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     credit_limit: Amount = "0"
     identities: Identities = ()
     parent: AccountId | None = None
+    billing: Billing = Billing.OWN
+    cap: Amount | None = None
 
 
 class AccountPatch(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +69,8 @@ class AccountPatch(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     status: Status | UnsetType = UNSET
     credit_limit: Amount | UnsetType = UNSET
     identities: Identities | UnsetType = UNSET
+    cap: Amount | UnsetType | None = UNSET
+    """null: none any more."""
 
 
 class TopUpCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -249,6 +257,8 @@ class AccountView(Record, frozen=True, kw_only=True):
     credit_limit: Amount
     identities: tuple[IdentityModel, ...]
     parent: str | None
+    billing: Billing
+    cap: Amount | None
     opened_at: Moment
     money: MoneyView
     buckets: tuple[BucketView, ...]
@@ -316,6 +326,10 @@ class EntryView(Record, frozen=True, kw_only=True):
     session: str
     reference: str
     explanation: str
+    level: int
+    """How far up the chain of the account that was charged; the entries of one step share operation and session."""
+    margin: Amount | None
+    """Of an account that resells: what the level below was debited in the step, less its own; else null."""
     lines: tuple[LineView, ...]
 
 
@@ -441,6 +455,18 @@ class PricedItemView(Record, frozen=True, kw_only=True):
     """What the network slows the use down to, by the overage or by a meter's limit that is reached."""
 
 
+class LevelPriceView(Record, frozen=True, kw_only=True):
+    """What an account up the chain would pay for the same: beside the level below or, ``shared``, in its place."""
+
+    account: str
+    plan: str
+    shared: bool
+    price: Amount
+    margin: Amount | None
+    available: Amount
+    reason: Reason
+
+
 class PriceView(Record, frozen=True, kw_only=True):
     """What it would cost on the balance as it is; ``reasons`` are sentences in the order in which they decided."""
 
@@ -455,6 +481,7 @@ class PriceView(Record, frozen=True, kw_only=True):
     cost: Amount | None
     available: Amount | None
     items: tuple[PricedItemView, ...]
+    levels: tuple[LevelPriceView, ...]
     reasons: tuple[str, ...]
 
 
@@ -553,6 +580,8 @@ class HandledView(Record, frozen=True, kw_only=True):
     service: str
     result: str
     reason: str
+    short: str
+    """The account up the chain for whose sake something was refused; empty: none."""
     replayed: bool
     refused: bool
     currency: str

@@ -6,10 +6,10 @@ from datetime import datetime
 from balances.ledger import Unit
 from balances.money import format_amount
 from charging.event import ChargingEvent, Identity, Phase, Reason, RequestItem, Result, Service
-from charging.explain import Explanation, PricedItem
+from charging.explain import Explanation, LevelPrice, PricedItem
 from ocs.http.accounts import resolve
 from ocs.http.house import Call, House, Operation, Reply
-from ocs.http.models import PaymentView, PriceCreate, PricedItemView, PriceView
+from ocs.http.models import LevelPriceView, PaymentView, PriceCreate, PricedItemView, PriceView
 from ocs.http.problems import Kind, Problem, invalid
 from ocs.http.views import quantity, readable
 
@@ -96,7 +96,20 @@ def price_view(explanation: Explanation) -> PriceView:
         cost=None if anybody else format_amount(explanation.cost),
         available=None if anybody else format_amount(explanation.available),
         items=tuple(_item_view(item, anybody) for item in explanation.items),
+        levels=tuple(_level_view(level) for level in explanation.levels),
         reasons=tuple(reasons(explanation)),
+    )
+
+
+def _level_view(level: LevelPrice) -> LevelPriceView:
+    return LevelPriceView(
+        account=level.account,
+        plan=level.plan,
+        shared=level.shared,
+        price=format_amount(level.price),
+        margin=None if level.margin is None else format_amount(level.margin),
+        available=format_amount(level.available),
+        reason=level.reason,
     )
 
 
@@ -170,6 +183,11 @@ def reasons(explanation: Explanation) -> Iterator[str]:
             yield f"{item.why[0].upper()}{item.why[1:]}."
         elif item.granted < item.units and explanation.account:
             yield f"The balance is enough for {readable(item.unit, item.granted)}."
+    for level in explanation.levels:
+        price = readable(explanation.currency, level.price)
+        margin = "" if level.margin is None else f", a margin of {format_amount(level.margin)}"
+        how = "pays in its place" if level.shared else f"buys it for {price} by plan {level.plan}{margin}"
+        yield f"Account {level.account} {how}{f', and cannot: {level.reason}' if level.reason else ''}."
     if explanation.reason and all(explanation.reason != item.why for item in explanation.items):
         yield f"{explanation.reason[0].upper()}{explanation.reason[1:]}."
 

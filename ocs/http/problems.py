@@ -42,6 +42,7 @@ class Kind(StrEnum):
     UNKNOWN_OFFER = "unknown-offer"
     UNKNOWN_METER = "unknown-meter"
     WRONG_CURRENCY = "wrong-currency"
+    NOT_CHARGEABLE = "not-chargeable"
     INSUFFICIENT_FUNDS = "insufficient-funds"
     OUT_OF_RANGE = "out-of-range"
     NOT_REASONABLE = "not-reasonable"
@@ -75,6 +76,7 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.UNKNOWN_OFFER: (422, "The catalogue has no such offer"),
     Kind.UNKNOWN_METER: (422, "The catalogue has no such meter"),
     Kind.WRONG_CURRENCY: (422, "The plan is in another currency"),
+    Kind.NOT_CHARGEABLE: (422, "The account cannot be charged with this parent"),
     Kind.INSUFFICIENT_FUNDS: (422, "Less than nothing would be left"),
     Kind.OUT_OF_RANGE: (422, "The amount leaves the range in which counting is exact"),
     Kind.NOT_REASONABLE: (422, "The request makes no sense"),

@@ -105,6 +105,8 @@ def account_view(account: Account, sessions: Iterable[Session], meters: tuple[Me
         credit_limit=format_amount(account.credit_limit),
         identities=tuple(IdentityModel(type=one.type, value=one.value) for one in account.identities),
         parent=account.parent,
+        billing=account.billing,
+        cap=None if account.cap is None else format_amount(account.cap),
         opened_at=moment(account.opened_at),
         money=money_view(account),
         buckets=tuple(bucket_view(bucket) for bucket in account.buckets),
@@ -137,6 +139,8 @@ def entry_view(entry: Entry) -> EntryView:
         session=entry.session,
         reference=entry.reference,
         explanation=explain(entry),
+        level=entry.level,
+        margin=None if entry.margin is None else format_amount(entry.margin),
         lines=tuple(_line_view(line) for line in entry.lines),
     )
 
@@ -147,7 +151,8 @@ def explain(entry: Entry) -> str:
     door = f" over {entry.door}" if entry.door else ""
     said = "; ".join(part for line in entry.lines for part in _changes(line)) or "nothing changed"
     reference = f" ({entry.reference})" if entry.reference else ""
-    return f"{cause[0].upper()}{cause[1:]}{door}: {said}{reference}."
+    margin = f"; margin {format_amount(entry.margin)}" if entry.margin else ""
+    return f"{cause[0].upper()}{cause[1:]}{door}: {said}{margin}{reference}."
 
 
 def _changes(line: Line) -> Iterable[str]:

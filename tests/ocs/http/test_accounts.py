@@ -15,6 +15,8 @@ async def test_an_account_is_opened_and_read_back(desk: Desk) -> None:
         "status": "active",
         "credit_limit": "2.50",
         "parent": None,
+        "billing": "own",
+        "cap": None,
         "opened_at": "2026-01-15T10:00:00.000Z",
         "money": {"balance": "0.00", "reserved": "0.00", "available": "2.50", "overrun": "0.00"},
         "buckets": [],
