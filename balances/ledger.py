@@ -416,7 +416,8 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     """OPEN with Empty.REFUSE or EVENT: nothing was granted, no money moved, no session is open."""
     STALE = "stale"
-    """The account's terms are newer than the quotes: read the account again and repeat. Nothing was done."""
+    """The terms of an account of the chain are newer than the quotes, or the session has another chain: read the
+    accounts again and repeat. Nothing was done."""
     NO_ACCOUNT = "no-account"
     UNKNOWN_SESSION = "unknown-session"
     """UPDATE or CLOSE of a session never heard of. A CLOSE or LAPSE leaves a tombstone that voids an OPEN it

@@ -328,7 +328,8 @@ class MemoryLedger:
         if answers.may_have_dropped(charge):
             return Charged(verdict=Verdict.FORGOTTEN, available=payer.available)
         versions = [charge.version, *[level.version for level in charge.levels]]
-        if [account.version for account in accounts] != versions:
+        other_chain = session is not None and len(session.levels) != len(charge.levels)
+        if other_chain or [account.version for account in accounts] != versions:
             return Charged(verdict=Verdict.STALE, available=payer.available)
         available = payer.available
         before = [account.purses() for account in accounts]

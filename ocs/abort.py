@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from balances.ledger import Charge, Lapse, Ledger, Phase, Session, Verdict
+from balances.ledger import Account, Address, Billing, Charge, Lapse, Ledger, Level, Phase, Session, Verdict
 
 Aborter = Callable[[Session], Awaitable[None]]
 
@@ -41,7 +41,7 @@ async def curtail(ledger: Ledger, session: Session, clock: Callable[[], int], mi
 
 async def _end(ledger: Ledger, session: Session, clock: Callable[[], int], phase: Phase, milliseconds: int) -> None:
     for _ in range(ATTEMPTS):  # the account's terms may change in between
-        account = await ledger.account(session.address)
+        account, *above = await _chain(ledger, session.address)
         now = clock()
         charge = Charge(
             address=session.address,
@@ -53,8 +53,22 @@ async def _end(ledger: Ledger, session: Session, clock: Callable[[], int], phase
             door=session.door,
             now=now,
             deadline=now + milliseconds,
+            levels=tuple(
+                [
+                    Level(address=parent.address, version=parent.version, billing=child.billing)
+                    for child, parent in zip([account, *above], above, strict=False)
+                ]
+            ),
             lapse=Lapse.RELEASE,
             cause=OPERATION,
         )
         if (await ledger.charge(charge)).verdict is not Verdict.STALE:
             return
+
+
+async def _chain(ledger: Ledger, address: Address) -> list[Account]:
+    """The account, and those up its chain that its sessions hold something of."""
+    chain = [await ledger.account(address)]
+    while chain[-1].parent is not None and chain[-1].billing is not Billing.OWN:
+        chain.append(await ledger.account(Address(shard=address.shard, account=chain[-1].parent)))
+    return chain

@@ -53,6 +53,7 @@ if s then
     if known then return (print == FINGERPRINT and '1' or '2') .. known end
     if may_have_dropped(s, SEQUENCE) then return say('forgotten', 0, available(payer.a)) end
 end
+if s and #s[LEVELS] ~= #levels - 1 then return say('stale', 0, available(payer.a)) end
 for n = 1, #levels do
     if levels[n].a[VERSION] ~= levels[n].version then return say('stale', 0, available(payer.a)) end
     levels[n].old = copy(levels[n].a)

@@ -177,7 +177,7 @@ async function drawNow(account) {
   const { currency, money } = account;
   const kind = { active: "ok", suspended: "warn", closed: "bad" }[account.status] ?? "";
   $("account-head").replaceChildren(el("h2", {}, account.id, " ", el("span", { class: `badge ${kind}` }, account.status)),
-    el("p", { class: "names" }, [account.plan, ...account.identities.map((one) => `${one.type} ${one.value}`)].join(" · ")));
+    el("p", { class: "names" }, [account.plan, account.parent ? `${account.billing} under ${account.parent}` : "", account.cap ? `cap ${account.cap} a month` : "", ...account.identities.map((one) => `${one.type} ${one.value}`)].filter(Boolean).join(" · ")));
   const figures = [["available", money.available], ["reserved", money.reserved], ["balance", money.balance], ["credit limit", account.credit_limit]];
   if (Number(money.overrun)) figures.push(["overrun", money.overrun]);
   $("account-figures").replaceChildren(...figures.map(([name, value]) => el("p", {}, el("span", {}, name), `${value} ${currency}`)));
