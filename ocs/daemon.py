@@ -11,6 +11,7 @@ from socket import socket
 from typing import Any
 
 import ocs
+from balances.channels import StoreChannels
 from balances.embedded import EmbeddedStore, StoreFailed
 from balances.journal import Journal
 from balances.ledger import Unavailable
@@ -47,6 +48,7 @@ from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
 from ocs.supervision import Supervisor
 from ocs.sy.changes import Changes
+from ocs.trunk_groups import TrunkGauge
 from ocs.webhooks.queue import Queue
 from ocs.webhooks.sender import Sender, read_secret
 from ocs.workers import WorkerFailed, Workers
@@ -252,6 +254,9 @@ class Daemon:
         stack.push_async_callback(server.stop)
         stack.callback(feed.close)
         self._run_beside(stack, books.run(), "books")
+        if groups := {group.name: group.channels for group in self.config.sip_credit.trunk_groups}:
+            channels = StoreChannels(charging.link, charging.ledger.keys)
+            self._run_beside(stack, TrunkGauge(channels, groups, self.metrics, wall_clock).run(), "channels")
 
     async def _open_doors(
         self, stack: AsyncExitStack, charging: Charging, target: Target, sockets: list[DoorSockets]

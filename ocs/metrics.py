@@ -78,6 +78,8 @@ class Metrics:
             "ocs_protocol_errors_total", "Messages that broke a rule of their protocol.", "door", "reason"
         )
         self.sessions = gauge("ocs_sessions", "Open credit sessions.", "door")
+        self.trunk_channels = gauge("ocs_trunk_channels", "Channels in use, over all workers and nodes.", "trunk")
+        self.trunk_channel_limit = gauge("ocs_trunk_channel_limit", "Channels of a group; 0: any number.", "trunk")
         self.reserved_amount = gauge("ocs_reserved_amount", "Money reserved now, in currency units.", "currency")
         self.credited_amount = counter("ocs_credited_amount_total", "Money put into accounts.", "currency")
         self.debited_amount = counter("ocs_debited_amount_total", "Money taken from accounts.", "currency", "door")

@@ -27,6 +27,7 @@ from sip_credit.policy import (
     Answer,
     Check,
     answer_check,
+    failure_hint,
     read_check,
     unavailable,
     undo_event,
@@ -140,7 +141,7 @@ class Door:
         """Section 11.2; proxies probe with OPTIONS and fail over on 503."""
         if self.draining or not self._ready():
             return unavailable("unavailable", peer.header_prefix, self._settings)
-        headers = (("Allow", ", ".join(ALLOW)), ("Accept", "application/sdp"), ("Supported", ""))
+        headers = (("Allow", ", ".join(ALLOW)), ("Accept", "application/sdp"), ("Supported", ""), *failure_hint(peer))
         return Answer(status=200, headers=headers)
 
     def _overloaded(self, peer: Peer) -> bool:

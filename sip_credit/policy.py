@@ -29,7 +29,7 @@ from sip_credit.call import Call, session_of
 from sip_credit.digest import read_credentials
 from sip_credit.forwarding import addresses, goes_round
 from sip_credit.message import Request
-from sip_credit.settings import Grants, Mode, Peer, Settings
+from sip_credit.settings import Grants, Mode, OnFailure, Peer, Settings
 
 DOOR = "sip"
 ITEM = "call"
@@ -154,7 +154,7 @@ def answer_check(check: Check, outcome: Outcome, settings: Settings) -> tuple[An
     carrier = check.routes[0].carrier if len(check.routes) == 1 else ""
     call = msgspec.structs.replace(check.call, cap=granted, exact=True, carrier=carrier)
     prefix = check.peer.header_prefix
-    headers = (*contacts(check, granted), (f"{prefix}Session", session))
+    headers = (*contacts(check, granted), (f"{prefix}Session", session), *failure_hint(check.peer))
     return Answer(status=302, headers=(*headers, *grant_headers(item, call, prefix))), call
 
 
@@ -167,6 +167,14 @@ def contacts(check: Check, seconds: int) -> tuple[tuple[str, str], ...]:
         for place, route in enumerate(check.routes)
     )
     return (*found, (f"{check.peer.header_prefix}Carriers", ", ".join(route.carrier for route in check.routes)))
+
+
+def failure_hint(peer: Peer) -> tuple[tuple[str, str], ...]:
+    """What the peer shall do with the calls about which we cannot answer it."""
+    if peer.on_failure is OnFailure.UNSAID:
+        return ()
+    most = f";max={peer.on_failure_seconds}" if peer.on_failure is OnFailure.ALLOW else ""
+    return ((f"{peer.header_prefix}On-Failure", f"{peer.on_failure}{most}"),)
 
 
 def filled(contact: str, check: Check, seconds: int) -> str:

@@ -39,6 +39,16 @@ class Messages(StrEnum):
     """A short message to be charged at once, as an SMS is."""
 
 
+class OnFailure(StrEnum):
+    """What a proxy shall do with a call about which it gets no answer."""
+
+    UNSAID = ""
+    """As the proxy is set up."""
+    REFUSE = "refuse"
+    ALLOW = "allow"
+    """Let it through, for a while; it is free."""
+
+
 class Certificates(StrEnum):
     """Must whoever connects with TLS show a certificate?"""
 
@@ -118,6 +128,11 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The group whose limits hold for its calls. Emergency calls are never counted or refused."""
     header_prefix: str = "X-OCS-"
     """Start of the names of our own headers. FreeSWITCH only shows those that begin with ``X-``."""
+    on_failure: OnFailure = OnFailure.UNSAID
+    """What the proxy shall do when we do not answer: ``refuse`` or ``allow``. It is told so with each 302 and each
+    answer to OPTIONS; empty: nothing is told."""
+    on_failure_seconds: int = 600
+    """How long a call may last that is let through so."""
     contact: str = "{ruri}"
     """Contact URI of a 302: ``{ruri}`` Request-URI as it came, ``{b}`` who is called, ``{max}`` seconds, ``{sid}``."""
     rewrite: tuple[tuple[str, str], ...] = ()
@@ -148,6 +163,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"header_prefix {self.header_prefix!r} is no header name")
         if self.rate < 0 or self.burst < 1 or self.max_open < 0:
             raise ValueError("rate and max_open must not be negative, burst must be above 0")
+        if self.on_failure_seconds < 1:
+            raise ValueError("on_failure_seconds must be above 0")
         if set(self.contact) & set("\r\n<>"):
             raise ValueError("contact must be a URI")
         for network in self.networks:

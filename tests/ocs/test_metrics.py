@@ -26,6 +26,8 @@ PROMISED = {
     "ocs_watchdog_timeouts_total": ("counter", {"peer"}),
     "ocs_protocol_errors_total": ("counter", {"door", "reason"}),
     "ocs_sessions": ("gauge", {"door"}),
+    "ocs_trunk_channels": ("gauge", {"trunk"}),
+    "ocs_trunk_channel_limit": ("gauge", {"trunk"}),
     "ocs_reserved_amount": ("gauge", {"currency"}),
     "ocs_credited_amount_total": ("counter", {"currency"}),
     "ocs_debited_amount_total": ("counter", {"currency", "door"}),
@@ -64,6 +66,8 @@ def observe_everything(metrics: Metrics) -> None:
     sip.duplicate()
     charging.report_capped("diameter", "s", Unit.OCTETS, 10**15)
     metrics.sessions.labels("sip").set(1)
+    metrics.trunk_channels.labels("wholesale").set(3)
+    metrics.trunk_channel_limit.labels("wholesale").set(30)
     metrics.reserved_amount.labels("EUR").set(1.5)
     metrics.reauthorizations.labels("2001").inc()
     metrics.audit_imbalance.labels("EUR").set(0)

@@ -25,8 +25,7 @@ def _tops_up_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def _keeps_what_a_lapsed_session_held(patch: pytest.MonkeyPatch) -> None:
-    def lapse(account: Any, session: Any) -> None:
-        session.state = SessionState.LAPSED
+    def lapse(account: Any, session: Any, how: Any) -> None:
         session.keys.clear()
 
     patch.setattr(holdings, "lapse", lapse)
