@@ -534,6 +534,16 @@ class BooksView(Record, frozen=True, kw_only=True):
     currencies: dict[str, SumView]
 
 
+class TrunkView(Record, frozen=True, kw_only=True):
+    """A trunk group of the SIP door."""
+
+    name: str
+    channels: int
+    """In use, by calls that still ring too."""
+    limit: int
+    """0: none."""
+
+
 class OverviewView(Record, frozen=True, kw_only=True):
     """What the dashboard shows; counters grow since the start, so that two readings give a rate."""
 
@@ -553,6 +563,7 @@ class OverviewView(Record, frozen=True, kw_only=True):
     """The lowest of the accounts that run low."""
     low_accounts: int
     peers: tuple[PeerView, ...]
+    trunks: tuple[TrunkView, ...]
 
 
 class HandledItemView(Record, frozen=True, kw_only=True):

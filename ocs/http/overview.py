@@ -17,6 +17,7 @@ from ocs.http.models import (
     OverviewView,
     PeerList,
     StoreView,
+    TrunkView,
 )
 from ocs.http.views import audit_view, currencies, low_view, moment
 from ocs.metrics import totals
@@ -75,6 +76,7 @@ async def read_overview(house: House) -> OverviewView:
         low=tuple(map(low_view, house.low.lowest(LOWEST))),
         low_accounts=len(house.low),
         peers=tuple(await house.peers()),
+        trunks=_trunks(samples),
     )
 
 
@@ -86,6 +88,13 @@ def _books(books: Books) -> BooksView | None:
         balanced=books.audit.balanced,
         accounts=books.audit.accounts,
         currencies=currencies(books.audit),
+    )
+
+
+def _trunks(samples: list[Sample]) -> tuple[TrunkView, ...]:
+    used, limits = (totals(samples, f"ocs_trunk_channel{part}", "trunk") for part in ("s", "_limit"))
+    return tuple(
+        TrunkView(name=name, channels=int(used[name,]), limit=int(limits.get((name,), 0))) for (name,) in sorted(used)
     )
 
 

@@ -1,7 +1,7 @@
 """Channel limits over workers: calls at one time, whichever process hears of them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -26,6 +26,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
+async def until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not met():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 async def test_of_two_hundred_calls_at_once_on_two_workers_exactly_as_many_are_let_through_as_there_are_channels(
     house: House,
 ) -> None:
@@ -47,10 +53,12 @@ async def test_of_two_hundred_calls_at_once_on_two_workers_exactly_as_many_are_l
 
         talking = await all_at_once(0)
         assert len(talking) == CHANNELS
+        await until(lambda: house.get("/v1/overview")["trunks"] == [{"name": "trunk", "channels": 10, "limit": 10}])
         for number, session in enumerate(talking):  # by whichever worker: each socket is heard by one of them
             caller = callers[number % SOCKETS]
             assert (await caller.report("start", session, session, 0)).status == 200
             assert (await caller.report("stop", session, session, 0)).status == 200
+        await until(lambda: house.get("/v1/overview")["trunks"][0]["channels"] == 0)
         assert len(await all_at_once(CALLS)) == CHANNELS
     audit = house.audit()
     assert audit["balanced"], audit["findings"]

@@ -26,6 +26,7 @@ export function drawOverview(overview, find) {
   $("money").replaceChildren(...drawBooks(overview.books), drawStore(overview));
   drawLow(overview, find);
   drawPeers(overview.peers);
+  drawTrunks(overview.trunks);
 }
 
 function drawDoor(name, door, overview, last) {
@@ -99,6 +100,15 @@ function drawPeers(peers) {
     Object.entries(peer.counters).map(([name, count]) => `${number(count)} ${name.replaceAll("_", " ")}`).join(", "),
   ]);
   table($("peers"), [["Peer", ""], ["Door", ""], ["State", ""], ["Address", ""], ["Counters", ""]], rows, "No peer is connected.");
+}
+
+function drawTrunks(trunks) {
+  $("trunks").hidden = !trunks.length;
+  $("trunks").replaceChildren(...trunks.map(({ name, channels, limit }) => {
+    const said = `${number(channels)} ${limit ? `of ${number(limit)} channels` : "channels"} in use`;
+    return el("div", { class: "bucket" }, el("p", {}, el("strong", {}, name), el("span", { class: limit && channels >= limit ? "warn" : "names" }, said)),
+      limit ? bar(`${name}: ${said}`, limit, limit - channels, channels) : null);
+  }));
 }
 
 function finder(who, find) {

@@ -56,6 +56,8 @@ async def test_the_overview_shows_traffic_books_and_peers(desk: Desk) -> None:
     desk.metrics.requests_in_flight.labels("diameter").set(4)
     desk.metrics.duplicates.labels("sip").inc(5)
     desk.metrics.outbox_entries.set(6)
+    desk.metrics.trunk_channels.labels("north").set(7)
+    desk.metrics.trunk_channel_limit.labels("north").set(30)
     await desk.books.refresh()
     overview = await desk.get("/v1/overview")
     assert overview["version"] == "1.2.3"
@@ -77,6 +79,7 @@ async def test_the_overview_shows_traffic_books_and_peers(desk: Desk) -> None:
     assert overview["books"]["balanced"] is True
     assert overview["books"]["currencies"]["EUR"]["reserved"] == "0.10"
     assert [peer["name"] for peer in overview["peers"]] == ["pgw.example.net"]
+    assert overview["trunks"] == [{"name": "north", "channels": 7, "limit": 30}]
 
 
 async def test_a_session_that_ended_is_not_counted_on(desk: Desk) -> None:
