@@ -3,7 +3,7 @@
 Mostly flat, because the store's msgpack pays for every nested array. Strings travel as UTF-8.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -48,10 +48,10 @@ _STATES = {
 }
 
 
-def pack(fields: Sequence[object]) -> bytes:
-    """The old msgpack string type is what every version of the store's library reads."""
-    packed: bytes = msgpack.packb(fields, use_bin_type=False, unicode_errors="surrogatepass")
-    return packed
+_PACKER = msgpack.Packer(use_bin_type=False, unicode_errors="surrogatepass")
+"""The old msgpack string type is what every version of the store's library reads."""
+
+pack: Callable[[Sequence[object]], bytes] = _PACKER.pack
 
 
 def unpack(packed: bytes) -> list[Any]:
@@ -66,7 +66,7 @@ def text(value: bytes) -> str:
 
 def bounded(number: int) -> int:
     """As it is, or a number of the same side that the script refuses as out of range."""
-    return max(-LIMIT, min(number, LIMIT))
+    return number if -LIMIT < number < LIMIT else LIMIT if number > 0 else -LIMIT
 
 
 @lru_cache(maxsize=4096)
@@ -138,12 +138,12 @@ def pack_charge(charge: Charge, window: int) -> bytes:
         charge.session,
         charge.operation,
         str(charge.fingerprint),
-        charge.phase.value,
+        charge.phase,
         charge.door,
         bounded(charge.now),
         bounded(charge.deadline),
-        charge.lapse.value,
-        charge.empty.value,
+        charge.lapse,
+        charge.empty,
         False if charge.context is None else charge.context,
         charge.cause,
         window,
@@ -154,7 +154,7 @@ def pack_charge(charge: Charge, window: int) -> bytes:
         total = -1 if use.total is None else bounded(use.total) if use.total >= 0 else -2
         fields += [
             use.key,
-            use.unit.value,
+            use.unit,
             bounded(use.used),
             total,
             bounded(use.wanted),
