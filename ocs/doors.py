@@ -7,7 +7,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -260,7 +260,7 @@ class Doors:
 def by_application(credit_control: Handler, sy: Handler) -> Handler:
     """Hand each request to whom its application belongs."""
 
-    def handle(request: Message, peer: PeerInfo) -> Awaitable[Answer]:
+    def handle(request: Message, peer: PeerInfo) -> Coroutine[Any, Any, Answer]:
         return (sy if request.application == SY_APPLICATION else credit_control)(request, peer)
 
     return handle

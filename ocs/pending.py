@@ -5,7 +5,9 @@ The queue knows nothing of sockets: it is given requests with a way to answer th
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import msgspec
 import structlog
@@ -29,8 +31,12 @@ class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """``ip:port`` of the connection's other end."""
 
 
-Handler = Callable[[Message, PeerInfo], Awaitable[Answer]]
-"""Decides a valid credit-control request. May raise RemoteError; anything else it raises is answered 5012."""
+Handler = Callable[[Message, PeerInfo], Coroutine[Any, Any, Answer]]
+"""Decides a valid credit-control request. May raise RemoteError; anything else it raises is answered 5012.
+
+It is run without a task of its own, which would cost a request more than the wait it is there for: it may await futures
+and tasks, but nothing that asks for the current task (``asyncio.timeout``).
+"""
 
 RequestKey = tuple[str, int | None, int | None, int | None]
 """Session-Id, CC-Sub-Session-Id, CC-Request-Type, CC-Request-Number: what identifies a CCR (RFC 8506 section 8.2)."""
@@ -62,14 +68,14 @@ class _Waiter:
 class _Work:
     """One request, whichever its copies."""
 
-    __slots__ = ("inbox", "key", "request", "task", "waiters")
+    __slots__ = ("inbox", "key", "request", "run", "waiters")
 
     def __init__(self, key: RequestKey, inbox: Inbox, request: Message) -> None:
         self.key = key
         self.inbox = inbox
         self.request = request
-        self.task: asyncio.Task[None] | None = None
-        """What does it; None while it stands in line."""
+        self.run: Coroutine[Any, Any, Answer] | None = None
+        """What does it; None while it stands in line, and once it is done."""
         self.waiters: list[_Waiter] = []
 
 
@@ -114,8 +120,8 @@ class PendingRequests:
             self._forget(work)
             for waiter in work.waiters:
                 self._answer(waiter, TOO_BUSY)
-            if work.task is not None:
-                work.task.cancel()
+            if work.run is not None:
+                work.run.close()
 
     def submit(self, inbox: Inbox, request: Message) -> None:
         """Take a valid request into work, or attach a copy to the work it is a copy of."""
@@ -136,7 +142,7 @@ class PendingRequests:
         self._waiting.append(waiter)
         if self._timer is None:
             self._timer = loop.call_later(self._deadline, self._expire)
-        if work.task is None:
+        if work.run is None:
             self._queue(work)
 
     def _queue(self, work: _Work) -> None:
@@ -148,22 +154,37 @@ class PendingRequests:
             queue.append(work)
 
     def _start(self, work: _Work) -> None:
-        work.task = asyncio.get_running_loop().create_task(self._run(work))
+        if self._works.get(work.key) is work:
+            work.run = self._handler(work.request, work.inbox.info)
+            self._step(work)
 
-    async def _run(self, work: _Work) -> None:
+    def _step(self, work: _Work, _done: object = None) -> None:
+        """Go on until the handler has to wait, or is done. What it waits for says ``_done`` here when it is."""
+        if work.run is None or self._works.get(work.key) is not work:
+            return  # closed meanwhile
         try:
-            answer = await self._handler(work.request, work.inbox.info)
+            awaited = work.run.send(None)
+        except StopIteration as end:
+            answer: Answer = end.value
         except RemoteError as error:
             answer = refusal(error)
         except Exception:
             log.exception("request failed", session=work.key[0], peer=work.inbox.info.host)
             answer = UNABLE_TO_COMPLY
+        else:
+            if awaited is None:  # it only lets others go first
+                asyncio.get_running_loop().call_soon(self._step, work)
+            else:
+                awaited._asyncio_future_blocking = False  # what a task does: it is being waited for, as it should be
+                awaited.add_done_callback(partial(self._step, work))
+            return
         self._finish(work, answer)
 
     def _finish(self, work: _Work, answer: Answer) -> None:
         if self._works.get(work.key) is not work:
             return  # closed meanwhile
         self._forget(work)
+        work.run = None
         for waiter in work.waiters:
             self._answer(waiter, answer)
         queue = self._sessions[work.key[0]]
@@ -172,7 +193,7 @@ class PendingRequests:
             # All its copies were told 3004 while it stood in line: it has not happened.
             self._forget(queue.popleft())
         if queue:
-            self._start(queue[0])
+            asyncio.get_running_loop().call_soon(self._start, queue[0])  # not within: a queue may be long
         else:
             del self._sessions[work.key[0]]
 

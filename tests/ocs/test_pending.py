@@ -151,12 +151,39 @@ async def test_closing_answers_what_is_in_work_and_begins_nothing(desk):
     desk.submit(2, number=2)
     desk.submit(3, session="s;2")
     await desk.settle()
-    desk.submit(4, session="s;3")
+    desk.submit(4, number=4)
     desk.pending.close()
     await desk.settle()
     assert sorted(desk.box.answers) == [(1, 3004), (2, 3004), (3, 3004), (4, 3004)]
     assert desk.begun == [1, 3]
     assert len(desk.pending) == desk.box.in_flight == 0
+
+
+@pytest.mark.filterwarnings("error")
+async def test_closing_between_two_requests_of_a_session_does_not_begin_the_second(desk):
+    desk.submit(1)
+    desk.submit(2, number=2)
+    desk.gates[1].set_result(Answer())
+    await asyncio.sleep(0)
+    assert desk.box.answers == [(1, 2001)]
+    desk.pending.close()
+    await desk.settle()
+    assert desk.begun == [1]
+    assert desk.box.answers == [(1, 2001), (2, 3004)]
+
+
+async def test_a_handler_may_let_others_go_first():
+    async def handle(request: Message, peer: PeerInfo) -> Answer:
+        await asyncio.sleep(0)
+        await asyncio.create_task(asyncio.sleep(0))
+        return Answer()
+
+    desk = Desk()
+    desk.pending = PendingRequests(handle, desk.observer, 5.0)
+    desk.submit(1)
+    assert desk.box.answers == []
+    await desk.pending.idle()
+    assert desk.box.answers == [(1, 2001)]
 
 
 async def test_endless_copies_are_not_kept(desk):
