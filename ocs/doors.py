@@ -194,7 +194,8 @@ class Doors:
         self.diameter = DiameterServer(config.diameter, handler, observer, registry=self._registry)
         self._delivery = Delivery(charging.bus, charging.link, self.diameter)
         self._sy = sy
-        self._pulse = Pulse(metrics.loop_lag.observe)
+        self._metrics = metrics
+        self._pulse = Pulse(self._beat)
         self.sip = SipServer(
             config.sip_credit,
             charging.engine,
@@ -212,6 +213,10 @@ class Doors:
         await self.sip.start(sockets.sip_udp, sockets.sip_tcp, sockets.sip_tls)
         settle()
         self._pulse.start()
+
+    def _beat(self, late: float) -> None:
+        self._metrics.loop_lag.observe(late)
+        self._metrics.settle()
 
     def peers(self) -> tuple[PeerView, ...]:
         """Who is connected to the Diameter door, and which proxies the SIP door answers."""
@@ -252,6 +257,7 @@ class Doors:
             await asyncio.gather(self.diameter.drain(), self.sip.drain())
         finally:
             self._pulse.stop()
+            self._metrics.settle()
             self._restarts.close()
             self._delivery.close()
             await self._registry.close()

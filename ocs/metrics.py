@@ -5,7 +5,7 @@ Names, types and labels are a promise to whoever alerts on them. No label names 
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -27,12 +27,13 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """The metrics, each as an attribute named like the metric without ``ocs_`` and the suffixes.
 
-    Whoever observes in a hot path binds its children beforehand (``metrics.requests.labels(...)`` once, ``inc()``
-    per request); ``ocs.observers`` does.
+    Whoever observes in a hot path counts in ``tallies`` and has them settled; ``ocs.observers`` does.
     """
 
     def __init__(self, version: str) -> None:
         self.registry = registry = CollectorRegistry()
+        self.tallies: list[Callable[[], None]] = []
+        """What to call so that they are taken over."""
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -112,8 +113,14 @@ class Metrics:
         self.build_info = gauge("ocs_build_info", "1, with the version as label.", "version")
         self.build_info.labels(version).set(1)
 
+    def settle(self) -> None:
+        """Take over what observers have counted beside (``tallies``): in every process, several times a second."""
+        for settle in self.tallies:
+            settle()
+
     def collector(self) -> CollectorRegistry:
         """What a scrape reads: this process's registry, or all the workers' merged."""
+        self.settle()
         if not os.environ.get(MULTIPROCESS_DIRECTORY):
             return self.registry
         merged = CollectorRegistry()

@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
-from prometheus_client import Counter, Histogram
-
 from balances.ledger import Entry, Unit
 from balances.money import MICRO
-from ocs.metrics import Metrics
+from ocs.metrics import DURATIONS, STORE_DURATIONS, Metrics
+from ocs.tallies import Answers, Durations
 from ocs.telling import Teller
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,8 @@ class VaultObserver:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._scripts = _Bound(metrics.store_duration.labels)
+        self._scripts = _Bound(lambda name: Durations(metrics.store_duration.labels(name), STORE_DURATIONS))
+        metrics.tallies.append(self._settle)
         self._errors = _Bound(metrics.store_errors.labels)
         self._lapsed = _Bound(metrics.reservations_lapsed.labels)
         self._credited = _Bound(metrics.credited_amount.labels)
@@ -53,7 +53,11 @@ class VaultObserver:
         """Told of every entry that is durable."""
 
     def script(self, name: str, seconds: float) -> None:
-        self._scripts[name].observe(seconds)
+        self._scripts[name].add(seconds)
+
+    def _settle(self) -> None:
+        for durations in self._scripts.values():
+            durations.settle()
 
     def error(self, reason: str) -> None:
         self._errors[reason].inc()
@@ -93,24 +97,32 @@ class _Door:
         self._metrics = metrics
         self._door = door
         self._refusals = refusals
-        self._answers: dict[tuple[str, int], tuple[Counter, Counter, Histogram]] = {}
+        self._answers: dict[tuple[str, int], Answers] = {}
         self._duplicates = metrics.duplicates.labels(door)
         self._in_flight = metrics.requests_in_flight.labels(door)
+        self._begun = 0
+        """Requests begun less requests answered, since they were last taken over."""
+        metrics.tallies.append(self._settle)
         self._faults = _Bound(lambda reason: metrics.protocol_errors.labels(door, reason))
 
     def _answered(self, type: str, code: int, seconds: float) -> None:
-        answer = self._answers.get((type, code)) or self._bind(type, code)
-        answer[0].inc()
-        answer[1].inc()
-        answer[2].observe(seconds)
+        self._begun -= 1
+        (self._answers.get((type, code)) or self._bind(type, code)).add(seconds)
 
-    def _bind(self, type: str, code: int) -> tuple[Counter, Counter, Histogram]:
-        self._answers[type, code] = bound = (
+    def _bind(self, type: str, code: int) -> Answers:
+        counters = (
             self._metrics.requests.labels(self._door, type, self._result(code)),
             self._metrics.result_codes.labels(self._door, str(code)),
-            self._metrics.request_duration.labels(self._door, type),
         )
+        durations = Durations(self._metrics.request_duration.labels(self._door, type), DURATIONS)
+        self._answers[type, code] = bound = Answers(counters, durations)
         return bound
+
+    def _settle(self) -> None:
+        begun, self._begun = self._begun, 0
+        self._in_flight.inc(begun)
+        for answers in self._answers.values():
+            answers.settle()
 
     def _result(self, code: int) -> str:
         """``ok``, ``refused`` (rightly answered, with a no) or ``error``."""
@@ -134,10 +146,9 @@ class DiameterDoor(_Door):
         super().__init__(metrics, "diameter", frozenset({4010, 4012, 4241, 5030, 5031, 5570}))
 
     def request_received(self) -> None:
-        self._in_flight.inc()
+        self._begun += 1
 
     def request_answered(self, request_type: str, result_code: int, seconds: float) -> None:
-        self._in_flight.dec()
         self._answered(request_type, result_code, seconds)
 
     def peer_up(self, peer: str) -> None:
@@ -160,10 +171,9 @@ class SipDoor(_Door):
         super().__init__(metrics, "sip", frozenset({401, 402, 403, 404, 480, 487}))
 
     def received(self) -> None:
-        self._in_flight.inc()
+        self._begun += 1
 
     def request(self, type: str, status: int, seconds: float) -> None:
-        self._in_flight.dec()
         self._answered(type, status, seconds)
 
     def stranger(self) -> None:

@@ -103,6 +103,29 @@ def test_durations_are_counted_from_half_a_millisecond_to_ten_seconds() -> None:
     assert (bounds[0], bounds[-2], bounds[-1]) == ("0.0005", "10.0", "+Inf")
 
 
+def test_durations_fall_into_the_buckets_of_their_histogram() -> None:
+    metrics = Metrics("1.2.3")
+    door = DiameterDoor(metrics)
+    for seconds in (0.0005, 0.0006, 0.001, 11.0):
+        door.request_answered("initial", 2001, seconds)
+        metrics.settle()
+    found = {(one.name, one.labels.get("le")): one.value for one in metrics.samples() if one.labels.get("type")}
+    buckets = [found["ocs_request_duration_seconds_bucket", bound] for bound in ("0.0005", "0.001", "10.0", "+Inf")]
+    assert buckets == [1, 3, 3, 4]
+    assert round(found["ocs_request_duration_seconds_sum", None], 6) == 11.0021
+
+
+def test_requests_in_flight_are_those_of_all_observers_of_a_door() -> None:
+    metrics = Metrics("1.2.3")
+    one, other = DiameterDoor(metrics), DiameterDoor(metrics)
+    for expected in (1, 2):
+        one.request_received()
+        assert values(metrics)["ocs_requests_in_flight", "diameter"] == expected
+    other.request_received()
+    one.request_answered("initial", 2001, 0.001)
+    assert values(metrics)["ocs_requests_in_flight", "diameter"] == 2
+
+
 def test_what_observers_tell_is_counted() -> None:
     metrics = Metrics("1.2.3")
     observe_everything(metrics)
@@ -157,6 +180,8 @@ door = DiameterDoor(metrics)
 for _ in range(3):
     door.request_received()
     door.request_answered("initial", 2001, 0.001)
+metrics.settle()
+metrics.settle()
 """
 
 PARENT = """
