@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -63,6 +64,7 @@ class Places(Record, frozen=True, kw_only=True):
         return frozenset(found)
 
 
+@lru_cache(maxsize=4096)
 def apn_name(apn: str) -> str:
     """An APN's network identifier: without the operator's part (TS 23.003 section 9.1), in small letters."""
     return _OPERATOR.sub("", apn.lower())

@@ -4,7 +4,7 @@ from charging.event import Identity, IdentityType
 from ocs.diameter import avps
 from ocs.diameter.message import Group, Message
 
-_TYPES = {
+_TYPES: dict[int | None, IdentityType] = {
     0: IdentityType.E164,
     1: IdentityType.IMSI,
     2: IdentityType.SIP,
@@ -43,9 +43,10 @@ def identities(message: Message) -> tuple[Identity, ...]:
 def _add(found: dict[Identity, None], groups: list[Group]) -> None:
     for group in groups:
         data = group.get(avps.SUBSCRIPTION_ID_DATA)
-        number = group.get(avps.SUBSCRIPTION_ID_TYPE)
-        if data and number in _TYPES:
-            found.update(dict.fromkeys(identify(_TYPES[number], data)))
+        kind = _TYPES.get(group.get(avps.SUBSCRIPTION_ID_TYPE))
+        if data and kind is not None:
+            for identity in identify(kind, data):
+                found[identity] = None
 
 
 def identify(kind: IdentityType, data: str) -> tuple[Identity, ...]:

@@ -5,7 +5,8 @@ Rating-Group, units at command level), strict where a mistake would cost money.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -121,7 +122,7 @@ def read(message: Message, now: int, parameters: Mapping[int, str] = NO_PARAMETE
         currency=currency,
         context=_context(message) if phase in (Phase.OPEN, Phase.UPDATE) else None,
     )
-    return CreditControlRequest(event, style, message.raw(avps.SERVICE_CONTEXT_ID)[0])
+    return CreditControlRequest(event, style, message.echo(avps.SERVICE_CONTEXT_ID))
 
 
 class Client(Record, frozen=True, kw_only=True, array_like=True):
@@ -173,11 +174,17 @@ def _action(message: Message, phase: Phase) -> Action:
     return ACTIONS[requested]
 
 
+@lru_cache(maxsize=1024)
+def _kind_of(context: str) -> ServiceKind | None:
+    match = _CONTEXT.search(context)
+    return KINDS.get(match[1]) if match else None
+
+
 def _kind(message: Message, action: Action) -> ServiceKind:
     context = message.require(avps.SERVICE_CONTEXT_ID)
-    match = _CONTEXT.search(context)
-    if match and match[1] in KINDS:
-        return KINDS[match[1]]
+    kind = _kind_of(context)
+    if kind is not None:
+        return kind
     if action in (Action.CHECK_BALANCE, Action.PRICE_ENQUIRY) and context.startswith("balance@"):
         return ServiceKind.OTHER
     raise RemoteError(
@@ -241,8 +248,8 @@ def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -
     wanted = None if requested is None or phase is Phase.CLOSE else _units(requested, currencies)
     if phase is Phase.EVENT and wanted is None:
         wanted = {}
-    reported = _sum(used)
-    unit = next((unit for unit in UNITS_BY_KIND[kind] if unit in (wanted or reported)), None)
+    reported = used[0] if len(used) == 1 else _sum(used)
+    unit = _first(UNITS_BY_KIND[kind], wanted or reported)
     return RequestItem(
         key=_key(rating_group, service_ids),
         rating_group=rating_group,
@@ -255,14 +262,25 @@ def _item(group: Group, phase: Phase, kind: ServiceKind, currencies: set[str]) -
     )
 
 
+def _first(order: Iterable[Unit], counted: Container[Unit]) -> Unit | None:
+    for unit in order:
+        if unit in counted:
+            return unit
+    return None
+
+
 def _is_after(used: Group) -> bool:
     """RFC 8506 section 8.27. What is UNIT_INDETERMINATE counts as used before, as what is not marked at all."""
-    return used.get(avps.TARIFF_CHANGE_USAGE) == TariffChangeUsage.UNIT_AFTER_TARIFF_CHANGE
+    return (
+        avps.TARIFF_CHANGE_USAGE in used
+        and used.get(avps.TARIFF_CHANGE_USAGE) == TariffChangeUsage.UNIT_AFTER_TARIFF_CHANGE
+    )
 
 
 def _key(rating_group: int | None, service_ids: list[int]) -> str:
     """Service-Identifiers and Rating-Group together name a service (RFC 8506 section 8.16)."""
-    return ".".join(map(str, ("-" if rating_group is None else rating_group, *service_ids)))
+    first = "-" if rating_group is None else str(rating_group)
+    return ".".join((first, *map(str, service_ids))) if service_ids else first
 
 
 def name_of(key: str) -> tuple[bytes, ...]:
@@ -301,12 +319,14 @@ def _merge(one: RequestItem, other: RequestItem) -> RequestItem:
 
 
 def _echo(service: Group) -> bytes:
-    return b"".join((*service.raw(avps.SERVICE_IDENTIFIER), *service.raw(avps.RATING_GROUP)))
+    return b"".join(service.raw(avps.SERVICE_IDENTIFIER)) + service.echo(avps.RATING_GROUP)
 
 
 def _units(container: Group, currencies: set[str]) -> dict[Unit, int]:
     """What a unit container counts. Total octets, where present, already hold input and output (TS 32.299)."""
     units: dict[Unit, int] = {}
+    if not container.index:
+        return units
     if (seconds := container.get(avps.CC_TIME)) is not None:
         units[Unit.SECONDS] = seconds
     total = container.get(avps.CC_TOTAL_OCTETS)

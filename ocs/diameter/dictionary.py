@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 VENDOR_FLAG: Final = 0x80
 MANDATORY_FLAG: Final = 0x40
-_FRAME: Final = VENDOR_FLAG << 24 | 0xFFFFFF
+FRAME: Final = VENDOR_FLAG << 24 | 0xFFFFFF
+"""The V flag, which makes the header 4 octets longer, and the length, in the second word of an AVP's header."""
 
 _FILES: Final = ("base.dia", "credit_control.dia", "tgpp.dia", "sy.dia")
 _TWO_WORDS = struct.Struct(">II")
@@ -34,13 +35,14 @@ def avp_key(vendor: int, code: int) -> int:
 class Rule:
     """One line of a grammar: which AVP, at least and at most how often (None: any number)."""
 
-    __slots__ = ("avp", "frame", "maximum", "minimum")
+    __slots__ = ("avp", "frame", "maximum", "minimum", "quick")
 
     def __init__(self, avp: "Avp[Any]", minimum: int, maximum: int | None) -> None:
         self.avp = avp
         self.minimum = minimum
         self.maximum = maximum
         self.frame = avp.frame
+        self.quick = avp.quick
 
 
 class Grammar:
@@ -62,7 +64,6 @@ class Avp(Generic[T]):
         "_decode",
         "_overhead",
         "_prefix",
-        "_quick",
         "_short",
         "_size",
         "_whole",
@@ -72,6 +73,7 @@ class Avp(Generic[T]):
         "key",
         "mandatory",
         "name",
+        "quick",
         "type",
         "values",
         "vendor",
@@ -96,10 +98,10 @@ class Avp(Generic[T]):
         if data_type.size is not None:
             self.frame = (VENDOR_FLAG << 24 if vendor else 0) | self._overhead + data_type.size
         self._whole = self._overhead + (data_type.size or 0)
-        self._quick: Callable[[bytes, int], tuple[Any, ...]] | None = None
-        """Unpacks the second word of the header and the value of a plain number in one step."""
+        self.quick: Callable[[bytes, int], tuple[Any, ...]] | None = None
+        """Unpacks the second word of the header and the value of a plain number in one step; None: it is no such."""
         if data_type.layout:
-            self._quick = struct.Struct(f">I{'4x' if vendor else ''}{data_type.layout}").unpack_from
+            self.quick = struct.Struct(f">I{'4x' if vendor else ''}{data_type.layout}").unpack_from
         flags = (VENDOR_FLAG if vendor else 0) | (MANDATORY_FLAG if mandatory else 0)
         self._prefix = (code << 32) | (flags << 24)
         self._short = b"" if data_type.size is None else self._header(data_type.size)
@@ -123,10 +125,10 @@ class Avp(Generic[T]):
 
     def decode(self, buffer: bytes, position: int = 0) -> T:
         """The value of the complete AVP at ``position``; its framing must have been checked. Raises RemoteError."""
-        quick = self._quick
+        quick = self.quick
         if quick is not None and len(buffer) - position >= self._whole:
             word, value = quick(buffer, position + 4)
-            if word & _FRAME == self.frame:
+            if word & FRAME == self.frame:
                 return value  # type: ignore[no-any-return]
         word = _WORD.unpack_from(buffer, position + 4)[0]
         start = position + (12 if word & 0x80000000 else 8)

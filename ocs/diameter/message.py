@@ -24,18 +24,21 @@ MAX_DEPTH: Final = 12
 class Group:
     """A view on the AVPs inside a grouped AVP (or, as Message, inside a message)."""
 
-    __slots__ = ("_depth", "_groups", "_values", "buffer", "index")
+    __slots__ = ("_depth", "_groups", "buffer", "index", "values")
 
     index: Index
     """AVP key to the position, or the list of positions, of its occurrences."""
+    values: dict[int, Any]
+    """AVP key to the value of its first occurrence, as far as it has been decoded: the check of a grammar does it for
+    the numbers and groups it looks at anyway."""
 
     def __init__(self, buffer: bytes, depth: int) -> None:
         """An empty view; ``walk`` fills the index."""
         self.buffer = buffer
         self._depth = depth
         self._groups: dict[int, Group] | None = None
-        self._values: dict[int, Any] = {}
         self.index = {}
+        self.values = {}
 
     @overload
     def get(self, avp: GroupedAvp) -> "Group | None": ...
@@ -46,7 +49,7 @@ class Group:
     def get(self, avp: Avp[Any]) -> Any:
         """The value of the (first) AVP of this kind; None if there is none. Decoded once, however often it is asked."""
         key = avp.key
-        value = self._values.get(key)
+        value = self.values.get(key)
         if value is not None:
             return value
         position: Any = self.index.get(key)
@@ -55,7 +58,7 @@ class Group:
         if position.__class__ is list:
             position = position[0]
         value = self.at(avp, position) if avp.type is GROUPED else avp.decode(self.buffer, position)
-        self._values[key] = value
+        self.values[key] = value
         return value
 
     @overload
@@ -70,7 +73,7 @@ class Group:
         if positions is None:
             return []
         if positions.__class__ is not list:
-            positions = (positions,)
+            return [self.get(avp)]
         if avp.type is GROUPED:
             return [self.at(avp, position) for position in positions]
         return [avp.decode(self.buffer, position) for position in positions]
@@ -83,14 +86,17 @@ class Group:
 
     def require(self, avp: Avp[Any]) -> Any:
         """The value; raises RemoteError 5005 if there is none."""
-        value = self.get(avp)
-        if value is None:
+        value = self.values.get(avp.key)
+        if value is None and (value := self.get(avp)) is None:
             raise RemoteError(ResultCode.MISSING_AVP, f"{avp.name} is missing", avp.example())
         return value
 
     def raw(self, avp: Avp[Any]) -> list[bytes]:
         """All AVPs of this kind as complete octets, padded: to be echoed, or shown in a Failed-AVP."""
-        return [cut(self.buffer, position) for position in self.positions(avp.key)]
+        found: Any = self.index.get(avp.key)
+        if found is None:
+            return []
+        return [cut(self.buffer, position) for position in (found if found.__class__ is list else (found,))]
 
     def echo(self, avp: Avp[Any]) -> bytes:
         """The first AVP of this kind as complete octets; empty if there is none."""

@@ -24,6 +24,9 @@ class Destinations:
         self._commands = {application: _COMMANDS[application] for application in served_applications(settings)}
         self._realms = frozenset(realm.lower() for realm in (settings.origin_realm, *settings.served_realms))
 
+    def _serves(self, realm: str) -> bool:
+        return realm in self._realms or realm.lower() in self._realms or "*" in self._realms
+
     def check(self, request: Message) -> None:
         """Raise the RemoteError with which a request not meant for us is answered."""
         if request.is_error:
@@ -37,10 +40,10 @@ class Destinations:
             )
         if request.command not in commands:
             raise RemoteError(ResultCode.COMMAND_UNSUPPORTED, f"command {request.command} is not served here")
-        if any(host.lower() == self._host.lower() for host in request.all(avps.ROUTE_RECORD)):
+        if avps.ROUTE_RECORD in request and self._host.lower() in map(str.lower, request.all(avps.ROUTE_RECORD)):
             raise RemoteError(ResultCode.LOOP_DETECTED, "the request has been here before")
         realm = request.get(avps.DESTINATION_REALM)
-        if realm is not None and realm.lower() not in self._realms and "*" not in self._realms:
+        if realm is not None and not self._serves(realm):
             raise RemoteError(ResultCode.REALM_NOT_SERVED, f"realm {realm} is not served here")
         host = request.get(avps.DESTINATION_HOST)
         if host is not None and host != self._host and host.lower() != self._host.lower():

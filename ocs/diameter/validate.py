@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ocs.diameter import avps
 from ocs.diameter.codes import CCRequestType, Command, ResultCode
-from ocs.diameter.dictionary import AVPS, COMMANDS, MANDATORY_FLAG, Avp, Grammar, Rule
+from ocs.diameter.dictionary import AVPS, COMMANDS, FRAME, MANDATORY_FLAG, Avp, Grammar, Rule
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Group, Message, inside
 
@@ -40,10 +40,10 @@ SERVER_ONLY: Final[tuple[Avp[Any], ...]] = (
 DECISIVE: Final[tuple[Avp[int], ...]] = (avps.CC_REQUEST_TYPE, avps.REQUESTED_ACTION)
 """What money depends on: an unknown value is refused even where the M flag is missing."""
 
+_NOT_OF_CLIENTS: Final = frozenset(avp.key for avp in SERVER_ONLY)
+
 _WORD = struct.Struct(">I")
 _INT = struct.Struct(">i")
-_FRAME: Final = 0x80FFFFFF
-"""The V flag, which makes the header 4 octets longer, and the length, in the second word of an AVP's header."""
 
 
 class Unknown(Enum):
@@ -67,7 +67,7 @@ def check_request(request: Message, unknown: Unknown = Unknown.REFUSE) -> None:
 
 
 def _check_members(group: Group, grammar: Grammar, unknown: Unknown) -> None:
-    rules, index, buffer = grammar.rules, group.index, group.buffer
+    rules, index, buffer, values = grammar.rules, group.index, group.buffer, group.values
     for key, where in index.items():
         rule = rules.get(key)
         if rule is None:
@@ -75,12 +75,20 @@ def _check_members(group: Group, grammar: Grammar, unknown: Unknown) -> None:
                 _refuse_mandatory(group, key)
         elif where.__class__ is int:
             # Most AVPs are plain numbers of the right length, or text, of which any length goes: no more to do.
-            frame, avp = rule.frame, rule.avp
-            if frame is None:
-                if avp.grammar is not None:
-                    _check_value(group, avp, where, unknown)
-            elif avp.values or _WORD.unpack_from(buffer, where + 4)[0] & _FRAME != frame:
-                _check_value(group, avp, where, unknown)
+            if rule.quick is not None:
+                try:
+                    word, value = rule.quick(buffer, where + 4)
+                except struct.error:  # too short, at the message's end
+                    word = value = 0
+                if word & FRAME == rule.frame and (not rule.avp.values or value in rule.avp.values):
+                    values[key] = value
+                else:
+                    _check_value(group, rule.avp, where, unknown)
+            elif rule.frame is not None:
+                if _WORD.unpack_from(buffer, where + 4)[0] & FRAME != rule.frame:
+                    _check_value(group, rule.avp, where, unknown)
+            elif rule.avp.grammar is not None:
+                _check_value(group, rule.avp, where, unknown)
         else:
             _check_repeated(group, rule, where, unknown)  # type: ignore[arg-type]
     if not grammar.keys <= index.keys():
@@ -124,6 +132,7 @@ def _check_value(group: Group, avp: Avp[Any], position: int, unknown: Unknown) -
             raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} has no such value", group.octets(position))
     elif avp.grammar is not None and avp.key not in UNEXAMINED:
         member = group.at(avp, position)
+        group.values.setdefault(avp.key, member)
         try:
             _check_members(member, avp.grammar, unknown)
         except RemoteError as error:
@@ -131,13 +140,14 @@ def _check_value(group: Group, avp: Avp[Any], position: int, unknown: Unknown) -
 
 
 def _check_credit_control(request: Message) -> None:
-    for avp in SERVER_ONLY:
-        if avp in request:
-            raise RemoteError(ResultCode.AVP_NOT_ALLOWED, f"{avp.name} in a request", request.raw(avp)[0])
-    for avp in DECISIVE:
-        value = request.get(avp)
-        if value is not None and value not in avp.values:
-            raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} has no such value", request.raw(avp)[0])
+    if not _NOT_OF_CLIENTS.isdisjoint(request.index):
+        avp = next(avp for avp in SERVER_ONLY if avp in request)
+        raise RemoteError(ResultCode.AVP_NOT_ALLOWED, f"{avp.name} in a request", request.raw(avp)[0])
+    for decisive in DECISIVE:
+        value = request.get(decisive)
+        if value is not None and value not in decisive.values:
+            name = decisive.name
+            raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{name} has no such value", request.raw(decisive)[0])
     if request.get(avps.CC_REQUEST_TYPE) == CCRequestType.EVENT_REQUEST and avps.REQUESTED_ACTION not in request:
         raise RemoteError(
             ResultCode.MISSING_AVP, "an EVENT_REQUEST needs Requested-Action", avps.REQUESTED_ACTION.example()
