@@ -229,15 +229,16 @@ class Engine:
         self._subscribers.forget(account)
 
     async def _charge(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
-        known = await self._whose(event)
+        known = self._in_mind(event) or await self._whose(event)
         if known is None:
             return self._nobody(event)
         for _ in range(ATTEMPTS):
-            kind = await self._kind(known, event, catalogue)
+            kind = event.service.kind if event.service else await self._kind(known, event, catalogue)
             quotation = await self._quote(catalogue, known, event, kind)
             terms = catalogue.services.get(kind) if kind else None
             charged = await self.ledger.charge(self._request(event, quotation, terms))
-            other = await self._elsewhere(quotation.chain, event, charged)
+            done = charged.verdict is Verdict.DONE
+            other = None if done else await self._elsewhere(quotation.chain, event, charged)
             if other is None:
                 self._remember(known, event, charged, kind)
                 self._tell(event, quotation, charged)
@@ -253,9 +254,7 @@ class Engine:
         return chain.quote(catalogue, Chain(accounts=(known, *above)), event, kind)
 
     async def _kind(self, known: Subscriber, event: ChargingEvent, catalogue: Catalogue) -> ServiceKind | None:
-        """The kind of service a request is about: as it says, as remembered, or told by what its session holds."""
-        if event.service is not None:
-            return event.service.kind
+        """The kind of service of a request that does not say it: as remembered, or told by what its session holds."""
         note = self._sessions.get(event.session)
         if note is not None or event.phase not in REPORTS:
             return note.kind if note else None
@@ -286,6 +285,11 @@ class Engine:
             sequence=event.sequence,
             reference=event.reference,
         )
+
+    def _in_mind(self, event: ChargingEvent) -> Subscriber | None:
+        """Whom to charge, if it is a report of a session known here: most requests are, and need not wait."""
+        note = self._sessions.get(event.session) if event.phase in REPORTS else None
+        return self._subscribers.known(note.address) if note and note.address else None
 
     async def _whose(self, event: ChargingEvent) -> Subscriber | None:
         """Whom to charge: a session that runs stays with its account, whoever has the identity now."""

@@ -68,6 +68,10 @@ class Matcher:
         """What holds for an item; None: the plan has no price for it."""
         return self._held(self._of(rating_group, service_id), self.plan)
 
+    def is_steady(self, held: Held) -> bool:
+        """Does it hold whatever the time?"""
+        return not (held.plan.timed or (self.root and self.root.successors))
+
     def changes_at(
         self, held: Held, rating_group: int | None, service_id: int | None, horizon: int, since: int | None = None
     ) -> int | None:
@@ -75,7 +79,7 @@ class Matcher:
 
         ``since``: when ``held`` holds; None: when it was found.
         """
-        if self.root is None or not (held.plan.timed or self.root.successors):
+        if self.root is None or self.is_steady(held):
             return None
         at = self.at if since is None else since
         use, plan = self._of(rating_group, service_id), held.plan
@@ -90,7 +94,7 @@ class Matcher:
 
     def changed_at(self, held: Held, rating_group: int | None, service_id: int | None, horizon: int) -> int | None:
         """Since when the price and the offers hold, if that is after ``horizon``."""
-        if self.root is None or not (held.plan.timed or self.root.successors):
+        if self.root is None or self.is_steady(held):
             return None
         use, at, plan = self._of(rating_group, service_id), self.at, held.plan
         while True:

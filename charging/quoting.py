@@ -97,6 +97,8 @@ class Quoter:
         service, held, item = quoted.service, quoted.held, quoted.item
         if service is None or held is None or quoted.quote is None or self.event.phase is Phase.EVENT:
             return quoted
+        if not quoted.quote.meters and self.matcher.is_steady(held):
+            return quoted
         longest = max(service.validity, service.most if service.unit is Unit.SECONDS else 0)
         horizon = self.event.at + longest * 1000
         change = self.matcher.changes_at(held, item.rating_group, item.service_id, horizon)
@@ -136,7 +138,7 @@ class Quoter:
     def _since(self, quoted: Quoted) -> Quoted:
         """An item with use of before and after a change: the later part is priced by the rate that holds now."""
         held, service, item = quoted.held, quoted.service, quoted.item
-        if held is None or service is None or not dict(item.after).get(quoted.unit):
+        if not item.after or held is None or service is None or not _counted(item.after, quoted.unit):
             return quoted
         horizon = self.event.at - 2 * service.validity * 1000  # no session was silent for longer
         return replace(quoted, since=self.matcher.changed_at(held, item.rating_group, item.service_id, horizon))
@@ -213,12 +215,13 @@ def uses(
     quoted: tuple[Quoted, ...], event: ChargingEvent, settings: ChargingSettings, observer: Observer
 ) -> tuple[Use, ...]:
     """What the ledger is told of the items, and after them of what was used of some since the rate changed."""
-    later = [_later(each, event, settings, observer) for each in quoted if each.since is not None]
-    return tuple([use(each, event, settings, observer) for each in quoted] + later)
+    told = [use(each, event, settings, observer) for each in quoted]
+    told += [_later(each, event, settings, observer) for each in quoted if each.since is not None]
+    return tuple(told)
 
 
 def _later(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observer: Observer) -> Use:
-    used = _capped(dict(quoted.item.after)[quoted.unit], quoted.unit, event, settings, observer)
+    used = _capped(_counted(quoted.item.after, quoted.unit), quoted.unit, event, settings, observer)
     return Use(key=quoted.later_key, unit=quoted.unit, used=used, quote=quoted.quote)
 
 
@@ -227,9 +230,9 @@ def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observ
     item, unit = quoted.item, quoted.unit
     used, total = item.used, item.total
     if item.reported:
-        used = dict(item.reported).get(unit, 0)
+        used = _counted(item.reported, unit)
         if quoted.since is not None:
-            used -= dict(item.after).get(unit, 0)
+            used -= _counted(item.after, unit)
         elif not used and any(units for _, units in item.reported):
             observer.unit_mismatch(event.door, event.session, item.unit or item.reported[0][0], unit)
     elif item.unit not in (None, unit):
@@ -249,6 +252,13 @@ def use(quoted: Quoted, event: ChargingEvent, settings: ChargingSettings, observ
         quote=quoted.quote,
         denied=quoted.denied.value or None,
     )
+
+
+def _counted(units: tuple[tuple[Unit, int], ...], wanted: Unit) -> int:
+    for unit, count in units:
+        if unit is wanted:
+            return count
+    return 0
 
 
 def _least(quoted: Quoted) -> int:
@@ -284,10 +294,10 @@ class Lifetime(Record, frozen=True, kw_only=True):
 def lifetime(quoted: tuple[Quoted, ...], known: ServiceTerms | None, event: ChargingEvent, idle: int) -> Lifetime:
     """A session lives twice its longest validity (RFC 8506 section 13: Tcc), or as long as the door says."""
     services = [each.service for each in quoted if each.service] or ([known] if known else [])
-    seconds = 2 * max(service.validity for service in services) if services else idle
+    seconds = 2 * max([service.validity for service in services]) if services else idle
     milliseconds = seconds * 1000 if event.lifetime is None else max(0, event.lifetime)
-    refuse = any(service.empty is Empty.REFUSE for service in services)
-    barred = bool(quoted) and all(each.denied for each in quoted)
+    refuse = Empty.REFUSE in [service.empty for service in services]
+    barred = bool(quoted) and Reason.NONE not in [each.denied for each in quoted]
     lapse = event.lapse or (services[0].lapse if services else Lapse.RELEASE)
     return Lifetime(
         deadline=event.now + milliseconds, lapse=lapse, empty=Empty.REFUSE if refuse or barred else Empty.KEEP

@@ -95,10 +95,14 @@ class Subscribers:
                 return found
         return None
 
+    def known(self, address: Address) -> Subscriber | None:
+        """The terms of the account at an address, if they are remembered."""
+        known = self._terms.get(address.account)
+        return known if known is not None and known.address == address else None
+
     async def at(self, address: Address) -> Subscriber | None:
         """The terms of the account at an address; None if there is none. May raise Unavailable."""
-        known = self._terms.get(address.account)
-        return known if known is not None and known.address == address else await self.reread(address)
+        return self.known(address) or await self.reread(address)
 
     async def above(self, known: Subscriber) -> tuple[Subscriber, ...]:
         """The accounts up the chain that its use is charged to as well, nearest first. May raise Unavailable."""
