@@ -6,6 +6,8 @@ stands beside 4012; no Validity-Time of 0. The answer depends on request and out
 gives the same octets.
 """
 
+from functools import lru_cache
+
 from charging.event import Action, Change, FinalAction, ItemOutcome, Outcome, Phase, Reason, Result, Unit
 from ocs.credit_control.finals import indications
 from ocs.credit_control.manner import Manner
@@ -15,6 +17,7 @@ from ocs.diameter import avps
 from ocs.diameter.answer import Answer
 from ocs.diameter.codes import CheckBalanceResult, DirectDebitingFailureHandling, ResultCode
 from ocs.diameter.currency import NUMERIC
+from ocs.diameter.dictionary import Avp
 
 RESULT_CODES = {
     Result.OK: ResultCode.SUCCESS,
@@ -74,6 +77,22 @@ TRIGGERS = {
 
 _MOST_THRESHOLD = 2**32 - 1
 _DEFAULT_VALIDITY = 3600
+_KEPT = 4096
+"""Encoded AVPs kept of each kind below: quotas, validities and thresholds are the catalogue's, hence few."""
+
+
+@lru_cache(maxsize=_KEPT)
+def _number(avp: Avp[int], value: int) -> bytes:
+    return avp.encode(value)
+
+
+@lru_cache(maxsize=_KEPT)
+def _units(unit: Unit, granted: int, switch: int) -> bytes:
+    """Granted-Service-Unit of so many units; ``switch``: Tariff-Time-Change in seconds since 1970, 0: none."""
+    parts = [_UNITS[unit].encode(granted)]
+    if switch:
+        parts.insert(0, avps.TARIFF_TIME_CHANGE.encode(switch))
+    return avps.GRANTED_SERVICE_UNIT.encode(parts)
 
 
 def write(request: CreditControlRequest, outcome: Outcome, manner: Manner) -> Answer:
@@ -133,18 +152,18 @@ def _service(request: CreditControlRequest, item: ItemOutcome, outcome: Outcome,
     if item.granted:
         parts.append(_granted(item, outcome))
     parts.append(request.style.keys.get(item.key, b""))
-    session = event.phase in (Phase.OPEN, Phase.UPDATE)
-    if session and (item.granted or _is_final_without_units(item)):
+    goes_on = event.phase in (Phase.OPEN, Phase.UPDATE) and (item.granted or _is_final_without_units(item))
+    if goes_on:
         parts.append(_validity(item, profile))
-    parts.append(avps.RESULT_CODE.encode(_item_code(item)))
-    if session and item.final is not None and (item.granted or _is_final_without_units(item)):
+    parts.append(_number(avps.RESULT_CODE, _item_code(item)))
+    if goes_on and item.final is not None:
         parts.extend(indications(item.final, profile))
-    if session and item.granted and item.throttle:
-        parts.append(avps.FILTER_ID.encode(item.throttle))  # the gateway's name for what slows the service down
-    if session and item.granted:
+    if goes_on and item.granted:
+        if item.throttle:
+            parts.append(avps.FILTER_ID.encode(item.throttle))  # the gateway's name for what slows the service down
         wants_threshold = profile.thresholds and item.final is None and item.unit in _THRESHOLDS
         if wants_threshold and 0 < item.threshold < item.granted:
-            parts.append(_THRESHOLDS[item.unit].encode(min(item.threshold, _MOST_THRESHOLD)))
+            parts.append(_number(_THRESHOLDS[item.unit], min(item.threshold, _MOST_THRESHOLD)))
         parts.extend(_quota_handling(item))
     if event.phase is Phase.EVENT and event.action is Action.DEBIT and item.granted:
         parts.append(avps.REFUND_INFORMATION.encode(event.session.encode()))
@@ -155,9 +174,9 @@ def _quota_handling(item: ItemOutcome) -> list[bytes]:
     """What the client does with its quota (TS 32.299 clause 6.5). Consumption of idle time is of time quotas only."""
     parts = []
     if item.holding:
-        parts.append(avps.QUOTA_HOLDING_TIME.encode(item.holding))
+        parts.append(_number(avps.QUOTA_HOLDING_TIME, item.holding))
     if item.unit is Unit.SECONDS and item.consumption:
-        parts.append(avps.QUOTA_CONSUMPTION_TIME.encode(item.consumption))
+        parts.append(_number(avps.QUOTA_CONSUMPTION_TIME, item.consumption))
     if item.unit is Unit.SECONDS and item.periods is not None:
         kind = avps.TIME_QUOTA_TYPE.encode(int(item.periods.continuous))
         interval = avps.BASE_TIME_INTERVAL.encode(item.periods.seconds)
@@ -181,15 +200,13 @@ def _granted(item: ItemOutcome, outcome: Outcome) -> bytes:
     assert item.granted is not None
     if item.unit is Unit.MONEY:
         return avps.GRANTED_SERVICE_UNIT.encode([avps.CC_MONEY.encode(_amount(item.granted, outcome.currency))])
-    parts = [_UNITS[item.unit].encode(item.granted)]
-    if item.switch:
-        parts.insert(0, avps.TARIFF_TIME_CHANGE.encode(item.switch // 1000))
-    return avps.GRANTED_SERVICE_UNIT.encode(parts)
+    return _units(item.unit, item.granted, item.switch // 1000)
 
 
 def _validity(item: ItemOutcome, profile: Profile) -> bytes:
     seconds = item.validity or _DEFAULT_VALIDITY
-    return avps.VALIDITY_TIME.encode(min(seconds, profile.longest_validity) if profile.longest_validity else seconds)
+    longest = profile.longest_validity
+    return _number(avps.VALIDITY_TIME, min(seconds, longest) if longest else seconds)
 
 
 def _amount(micro: int, currency: str) -> list[bytes]:
