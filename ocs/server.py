@@ -32,6 +32,7 @@ from ocs.diameter.codes import (
 )
 from ocs.diameter.contact import ContactInput, ContactState
 from ocs.diameter.errors import RemoteError
+from ocs.diameter.layouts import Layouts
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver, NullObserver
 from ocs.diameter.overload import Overload, understands
@@ -70,6 +71,8 @@ class DiameterServer:
         self.identity = Identity.of(settings.origin_host, settings.origin_realm)
         self._random = random or SystemRandom()
         self._destinations = Destinations(settings)
+        self._layouts = {policy: Layouts() for policy in Unknown}
+        """Of the requests that have passed their checks, by what is made of unknown AVPs."""
         self._networks = tuple(ipaddress.ip_network(network) for network in settings.allowed_addresses)
         self._pending = PendingRequests(handler, self.observer, settings.request_deadline)
         self._connections: set[Connection] = set()
@@ -186,7 +189,8 @@ class DiameterServer:
     def welcome(self, connection: Connection, remote: str, local: str) -> Peer:
         """A new connection: its state machine. A connection that is not wanted is closed at once."""
         admit = partial(self._admit, connection)
-        peer = Peer(self.settings, self.identity, local.partition("%")[0], admit, self._random)
+        read = partial(self._read, connection)
+        peer = Peer(self.settings, self.identity, local.partition("%")[0], admit, self._random, read)
         wanted = connection.dialer is not None or self._is_allowed(remote)
         if self._draining or len(self._connections) >= self.settings.max_connections or not wanted:
             log.warning("connection refused", address=connection.info.address)
@@ -343,12 +347,18 @@ class DiameterServer:
 
     # ---- requests
 
+    def _read(self, connection: Connection, octets: bytes) -> Message:
+        return self._layouts[connection.unknown].read(octets)
+
     def receive(self, connection: Connection, request: Message) -> None:
         """Check a request and take it into work, or refuse it at once."""
         self.observer.request_received()
         try:
-            self._destinations.check(request)
-            check_request(request, connection.unknown)
+            if request.layout is None:
+                self._destinations.check(request)
+                check_request(request, connection.unknown)
+                self._layouts[connection.unknown].learn(request)
+            request.get(avps.SESSION_ID)
         except RemoteError as error:
             self.observer.protocol_error(str(error.result_code))
             self._refuse(connection, request, refusal(error))

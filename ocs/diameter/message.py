@@ -21,10 +21,20 @@ MAX_DEPTH: Final = 12
 """Groups in groups: charging needs 6."""
 
 
+class Layout:
+    """Where the AVPs of a message are, and what some of them say: what messages of one layout share (``layouts``)."""
+
+    __slots__ = ("groups",)
+
+    def __init__(self) -> None:
+        self.groups: dict[int, tuple[Index, dict[int, Any]]] = {}
+        """Position of a group (0: the message) to its index and the values that are the same in all."""
+
+
 class Group:
     """A view on the AVPs inside a grouped AVP (or, as Message, inside a message)."""
 
-    __slots__ = ("_depth", "_groups", "buffer", "index", "values")
+    __slots__ = ("_depth", "_groups", "buffer", "index", "layout", "values")
 
     index: Index
     """AVP key to the position, or the list of positions, of its occurrences."""
@@ -32,13 +42,17 @@ class Group:
     """AVP key to the value of its first occurrence, as far as it has been decoded: the check of a grammar does it for
     the numbers and groups it looks at anyway."""
 
-    def __init__(self, buffer: bytes, depth: int) -> None:
-        """An empty view; ``walk`` fills the index."""
+    def __init__(self, buffer: bytes, depth: int, layout: Layout | None, place: int) -> None:
+        """The view on the group at ``place`` (0: the message): as its layout says, or empty until ``walk`` fills it."""
         self.buffer = buffer
+        self.layout = layout
         self._depth = depth
         self._groups: dict[int, Group] | None = None
-        self.index = {}
-        self.values = {}
+        known = layout.groups.get(place) if layout is not None else None
+        if known is None:
+            self.index, self.values = {}, {}
+        else:
+            self.index, self.values = known[0], known[1].copy()
 
     @overload
     def get(self, avp: GroupedAvp) -> "Group | None": ...
@@ -134,12 +148,13 @@ class Group:
         if depth > MAX_DEPTH:
             raise RemoteError(ResultCode.INVALID_AVP_VALUE, f"{avp.name} is nested too deep", avp.example())
         buffer = self.buffer
-        word = _WORD.unpack_from(buffer, position + 4)[0]
-        group = Group(buffer, depth)
-        try:
-            walk(buffer, position + (12 if word & 0x80000000 else 8), position + (word & 0xFFFFFF), group.index)
-        except RemoteError as error:
-            raise inside(avp, error) from None
+        group = Group(buffer, depth, self.layout, position)
+        if self.layout is None or position not in self.layout.groups:
+            word = _WORD.unpack_from(buffer, position + 4)[0]
+            try:
+                walk(buffer, position + (12 if word & 0x80000000 else 8), position + (word & 0xFFFFFF), group.index)
+            except RemoteError as error:
+                raise inside(avp, error) from None
         groups[position] = group
         return group
 
@@ -152,13 +167,18 @@ class Message(Group):
     malformed: RemoteError | None
     """What is wrong with the framing of the AVPs; those before it can be read, so that the sender can be answered."""
 
-    def __init__(self, buffer: bytes) -> None:
-        """Index a complete message whose version and length have been checked (see ``peer``)."""
-        super().__init__(buffer, 0)
+    def __init__(self, buffer: bytes, layout: Layout | None = None) -> None:
+        """Index a complete message whose version and length have been checked (see ``peer``).
+
+        With a ``layout`` it is known to be of it, and to have passed all checks of a request.
+        """
+        super().__init__(buffer, 0, layout, 0)
         _, length, self.flags_octet, self.command, self.application, self.hop_by_hop, self.end_to_end = decode_header(
             buffer
         )
         self.malformed = None
+        if layout is not None:
+            return
         try:
             walk(buffer, HEADER_SIZE, length, self.index)
         except RemoteError as error:

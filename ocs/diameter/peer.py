@@ -90,10 +90,19 @@ Admission = Callable[[Capabilities], Verdict]
 
 
 class Peer:
-    """``address`` is our own IP address on this connection, ``random`` the source of jitter and identifiers."""
+    """``address`` is our own IP address on this connection, ``random`` the source of jitter and identifiers.
+
+    ``read`` makes a message of its octets.
+    """
 
     def __init__(
-        self, settings: DiameterSettings, identity: Identity, address: str, admit: Admission, random: Random
+        self,
+        settings: DiameterSettings,
+        identity: Identity,
+        address: str,
+        admit: Admission,
+        random: Random,
+        read: Callable[[bytes], Message] = Message,
     ) -> None:
         self._settings = settings
         self._identity = identity
@@ -101,6 +110,7 @@ class Peer:
         self._admit = admit
         self._random = random
         self._framer = Framer(settings.max_message_size)
+        self._read = read
         self._output: list[bytes] = []
         self._events: list[Event] = []
         self._pending: dict[int, float] = {}
@@ -191,7 +201,7 @@ class Peer:
         """Take in octets; the events they cause."""
         try:
             for octets in self._framer.feed(data):
-                self._receive(Message(octets), now)
+                self._receive(self._read(octets), now)
                 if self.is_closed:
                     break
         except FramingError as error:
