@@ -102,7 +102,7 @@ class Store:
             packed = self._account if command[1].startswith(b"acct") else f"{_shard()}:{ACCOUNT}".encode()
             return b"$%d\r\n%b\r\n" % (len(packed), packed)
         fields = wire.unpack(command[-2])
-        answer: list[Any] = [b"done", 0, 10**12, False]
+        answer: list[Any] = [b"done", 0, 10**12, False, b""]
         for at in range(16, len(fields), 8):
             key, _, _, _, wanted, _, quote, _ = fields[at : at + 8]
             answer += [key, wanted, 100_000, 40_000, 0, b"", wire.unpack_quote(quote).terms, -1]

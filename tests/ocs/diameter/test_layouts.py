@@ -158,6 +158,7 @@ def test_new_layouts_are_learnt_in_the_end_when_the_old_ones_are_many() -> None:
         if layouts.read(new).layout is not None:
             break
     assert layouts.read(new).layout is not None
+    assert layouts.read(ccr(session="s")).layout is None
     assert len(layouts) == 1
 
 
