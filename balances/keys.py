@@ -38,59 +38,76 @@ class Keys:
     )  # fmt: skip
 
     def __init__(self, shard: int) -> None:
-        def name(kind: str) -> str:
-            return f"{kind}:{{s{shard}}}"
+        def name(kind: str) -> bytes:
+            return encode(f"{kind}:{{s{shard}}}")
+
+        def beginning(kind: str) -> bytes:
+            return name(kind) + b":"
 
         self.shard = shard
-        self.due = encode(name("due"))
+        self.due = name("due")
         """Sorted set: ``s:<session>`` and ``a:<account>`` by the time at which the reaper looks at them."""
-        self.outbox = encode(name("outbox"))
+        self.outbox = name("outbox")
         """Stream: every ledger entry, packed in field ``e``."""
-        self.confirmed = encode(name("confirmed"))
+        self.confirmed = name("confirmed")
         """String: written to see when everything before it is on disk."""
-        self.house = encode(name("house"))
+        self.house = name("house")
         """Hash: ``<asset>:credited`` and so on, the mirror of all accounts of the shard."""
-        self.accounts = encode(name("accts"))
+        self.accounts = name("accts")
         """Sorted set, all scores 0: the ids of the accounts."""
-        self._account, self._session, self._answers = f"{name('acct')}:", f"{name('sess')}:", f"{name('answ')}:"
-        self._live, self._entries, self._operation = f"{name('live')}:", f"{name('entr')}:", f"{name('oper')}:"
-        self._identity, self._claim, self._directory = f"{name('ident')}:", f"{name('name')}:", f"{name('dir')}:"
+        self._account, self._session, self._answers = beginning("acct"), beginning("sess"), beginning("answ")
+        self._live, self._entries, self._operation = beginning("live"), beginning("entr"), beginning("oper")
+        self._identity, self._claim, self._directory = beginning("ident"), beginning("name"), beginning("dir")
 
     def __repr__(self) -> str:
         return f"<keys of shard {self.shard}>"
 
+    def charged(self, account: str, session: str) -> list[bytes]:
+        """The keys of a charge, in the order of ``charge.lua``."""
+        owner, own = encode(account), encode(session)
+        return [
+            self._account + owner,
+            self._entries + owner,
+            self.outbox,
+            self.house,
+            self.due,
+            self._session + own,
+            self._live + owner,
+            self._answers + own,
+        ]
+
     def account(self, account: str) -> bytes:
         """String: the account, packed."""
-        return encode(self._account + account)
+        return self._account + encode(account)
 
     def session(self, session: str) -> bytes:
         """String: the session, packed, with the answer of its last operation. A TTL only once it has ended."""
-        return encode(self._session + session)
+        return self._session + encode(session)
 
     def answers(self, session: str) -> bytes:
         """Hash: earlier answers of the session, by operation. It lives as long as the session."""
-        return encode(self._answers + session)
+        return self._answers + encode(session)
 
     def live(self, account: str) -> bytes:
         """Set: the account's open sessions."""
-        return encode(self._live + account)
+        return self._live + encode(account)
 
     def entries(self, account: str) -> bytes:
         """List: the ids of the account's entries in the outbox."""
-        return encode(self._entries + account)
+        return self._entries + encode(account)
 
     def operation(self, account: str, operation: str) -> bytes:
         """String with TTL: fingerprint and receipt of a movement or gift."""
-        return encode(self._operation + f"{account}:{operation}")
+        return self._operation + encode(f"{account}:{operation}")
 
     def identity(self, identity: Identity) -> bytes:
         """String: ``shard:account`` of its owner."""
-        return encode(self._identity + identity_name(identity))
+        return self._identity + encode(identity_name(identity))
 
     def claim(self, name: str) -> bytes:
         """String with TTL: who was first to claim a name."""
-        return encode(self._claim + name)
+        return self._claim + encode(name)
 
     def directory(self, account: str) -> bytes:
         """String: the shard of an account that lives with its parent and not where its id points."""
-        return encode(self._directory + account)
+        return self._directory + encode(account)

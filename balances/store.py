@@ -338,16 +338,7 @@ class StoreLedger:
         if self.behind and charge.phase in _BEGINNINGS:
             raise Unavailable("the journal is behind: nothing new is begun")
         keys, account = self.keys[charge.address.shard], charge.address.account
-        names = [
-            keys.account(account),
-            keys.entries(account),
-            keys.outbox,
-            keys.house,
-            keys.due,
-            keys.session(charge.session),
-            keys.live(account),
-            keys.answers(charge.session),
-        ]
+        names = keys.charged(account, charge.session)
         args = [wire.pack_charge(charge, self.window), encode(charge.reference)]
         if charge.levels:
             above = [level.address.account for level in charge.levels]

@@ -75,14 +75,13 @@ def outcome(
     """The answer to a request that was brought before the ledger."""
     grants = {grant.key: grant for grant in charged.grants}
     items = tuple([_with_parts(_item(event, each, grants.get(each.item.key), jitter), each, grants) for each in quoted])
-    costs = sum(grant.cost for grant in charged.grants)
     return Outcome(
         result=result(event.phase, charged),
         items=items,
         reason=_sentence(charged, quoted),
         account=subscriber.address,
         currency=subscriber.currency,
-        spent=costs if event.phase is Phase.EVENT else charged.spent,
+        spent=sum(grant.cost for grant in charged.grants) if event.phase is Phase.EVENT else charged.spent,
         available=charged.available,
         replayed=charged.replayed,
         conflict=charged.conflict,

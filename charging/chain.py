@@ -46,16 +46,14 @@ class Quotation(Record, frozen=True, kw_only=True):
 
     chain: Chain
     by_level: tuple[tuple[Quoted, ...], ...]
-
-    @property
-    def told(self) -> tuple[Quoted, ...]:
-        return self.by_level[self.chain.payer]
+    told: tuple[Quoted, ...]
 
 
 def quote(catalogue: Catalogue, chain: Chain, event: ChargingEvent, kind: ServiceKind | None) -> Quotation:
     """The conditions of each item on each level."""
     if len(chain.accounts) == 1:
-        return Quotation(chain=chain, by_level=(_quoted(catalogue, chain.own, event, kind),))
+        quoted = _quoted(catalogue, chain.own, event, kind)
+        return Quotation(chain=chain, by_level=(quoted,), told=quoted)
     event = replace(event, splits=False)  # a grant may outlast a change of one plan's rate, but not of several plans'
     by_level: list[tuple[Quoted, ...]] = []
     plan = ""
@@ -72,7 +70,7 @@ def quote(catalogue: Catalogue, chain: Chain, event: ChargingEvent, kind: Servic
     told = chain.payer
     others = [quoted for place, quoted in enumerate(by_level) if place != told]
     by_level[told] = tuple([_no_longer(each, ones) for each, *ones in zip(by_level[told], *others, strict=True)])
-    return Quotation(chain=chain, by_level=tuple(by_level))
+    return Quotation(chain=chain, by_level=tuple(by_level), told=by_level[told])
 
 
 def _quoted(

@@ -361,9 +361,10 @@ class Engine:
                 )
             return self._emergency_outcome(event, catalogue)
         note = self._sessions.get(event.session)
-        opened_here = note is not None and note.address is None
+        if note is None or note.address is not None:
+            return None
         elsewhere = event.service is not None and _names(event.service) and not _is_emergency(event, catalogue)
-        return self._emergency_outcome(event, catalogue) if opened_here and not elsewhere else None
+        return None if elsewhere else self._emergency_outcome(event, catalogue)
 
     def _emergency_outcome(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
         note = self._sessions.get(event.session)

@@ -117,7 +117,12 @@ def _kept(followed: dict[Any, float], now: float) -> dict[Any, float]:
 
 def is_refusal(answered: Outcome | Handled) -> bool:
     """Was something not granted?"""
-    return answered.result not in GOOD or any(item.reason for item in answered.items)
+    if answered.result not in GOOD:
+        return True
+    for item in answered.items:  # noqa: SIM110 - told of each request: a generator costs more than this
+        if item.reason:
+            return True
+    return False
 
 
 def handled(event: ChargingEvent, outcome: Outcome, untold: int = 0) -> Handled:

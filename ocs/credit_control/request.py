@@ -33,6 +33,8 @@ from ocs.diameter.message import Group, Message
 _ROUTING = frozenset(avp.key for avp in (avps.PROXY_INFO, avps.ROUTE_RECORD, avps.DESTINATION_HOST))
 """What may differ between two copies of one request: the way it took."""
 
+_TIME, _EVENTS, _MONEY = avps.CC_TIME.key, avps.CC_SERVICE_SPECIFIC_UNITS.key, avps.CC_MONEY.key
+
 _COST_WANTED = (1, 2)
 """AoC-Request-Type: AoC_FULL, AoC_COST_ONLY."""
 
@@ -120,7 +122,7 @@ def read(message: Message, now: int, parameters: Mapping[int, str] = NO_PARAMETE
         refund_of=_refund_of(message, session) if action is Action.REFUND else "",
         amount=amount,
         currency=currency,
-        context=_context(message) if phase in (Phase.OPEN, Phase.UPDATE) else None,
+        context=_context(message, sub_session) if phase in (Phase.OPEN, Phase.UPDATE) else None,
     )
     return CreditControlRequest(event, style, message.echo(avps.SERVICE_CONTEXT_ID))
 
@@ -152,14 +154,14 @@ def read_context(context: bytes) -> Client | None:
         return None
 
 
-def _context(message: Message) -> bytes:
+def _context(message: Message, sub_session: int | None) -> bytes:
     client = Client(
         host=message.require(avps.ORIGIN_HOST),
         realm=message.require(avps.ORIGIN_REALM),
         service_context=message.require(avps.SERVICE_CONTEXT_ID),
         state_id=message.get(avps.ORIGIN_STATE_ID) or 0,
         session=message.require(avps.SESSION_ID),
-        sub_session=message.get(avps.CC_SUB_SESSION_ID),
+        sub_session=sub_session,
     )
     return _pack(client)
 
@@ -327,8 +329,8 @@ def _units(container: Group, currencies: set[str]) -> dict[Unit, int]:
     units: dict[Unit, int] = {}
     if not container.index:
         return units
-    if (seconds := container.get(avps.CC_TIME)) is not None:
-        units[Unit.SECONDS] = seconds
+    if _TIME in container.index:
+        units[Unit.SECONDS] = container.require(avps.CC_TIME)
     total = container.get(avps.CC_TOTAL_OCTETS)
     if total is None:
         inwards, outwards = container.get(avps.CC_INPUT_OCTETS), container.get(avps.CC_OUTPUT_OCTETS)
@@ -336,10 +338,10 @@ def _units(container: Group, currencies: set[str]) -> dict[Unit, int]:
             total = (inwards or 0) + (outwards or 0)
     if total is not None:
         units[Unit.OCTETS] = total
-    if (events := container.get(avps.CC_SERVICE_SPECIFIC_UNITS)) is not None:
-        units[Unit.EVENTS] = events
-    if (money := container.get(avps.CC_MONEY)) is not None:
-        units[Unit.MONEY] = _money(money, currencies)
+    if _EVENTS in container.index:
+        units[Unit.EVENTS] = container.require(avps.CC_SERVICE_SPECIFIC_UNITS)
+    if _MONEY in container.index:
+        units[Unit.MONEY] = _money(container.require(avps.CC_MONEY), currencies)
     return units
 
 

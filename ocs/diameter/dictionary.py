@@ -159,7 +159,7 @@ class Avp(Generic[T]):
 def cut(buffer: bytes, position: int) -> bytes:
     """The complete AVP at ``position`` with its padding, as it came."""
     length = _TWO_WORDS.unpack_from(buffer, position)[1] & 0xFFFFFF
-    return bytes(buffer[position : position + length]) + _PADDING[length & 3]
+    return buffer[position : position + length] + _PADDING[length & 3]
 
 
 class GroupedAvp(Avp[Any]):

@@ -11,7 +11,7 @@ there is to decide between two (section 5.6.4) is in ``contact``, and reaches us
 """
 
 from collections.abc import Callable, Iterable
-from enum import Enum
+from enum import StrEnum
 from random import Random
 from typing import Final
 
@@ -39,7 +39,7 @@ from ocs.diameter.validate import check_request
 from ocs.diameter.watchdog import Watchdog, WatchdogAction
 
 
-class PeerState(Enum):
+class PeerState(StrEnum):
     """RFC 6733's states. Wait-CER is the moment between R-Conn and R-Conn-CER, which the RFC leaves to the listener."""
 
     CLOSED = "closed"
@@ -54,7 +54,7 @@ class PeerState(Enum):
 OPEN: Final = frozenset((PeerState.R_OPEN, PeerState.I_OPEN))
 
 
-class Input(Enum):
+class Input(StrEnum):
     """What a message is to the state machine."""
 
     CER = "cer"
@@ -77,7 +77,7 @@ _BASE: Final[dict[tuple[int, bool], Input]] = {
 }
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """What becomes of a peer whose capabilities are fine."""
 
     ADMIT = "admit"

@@ -4,7 +4,7 @@ Strict where money depends on it, liberal where real gateways differ: see the co
 """
 
 import struct
-from enum import Enum, auto
+from enum import StrEnum
 from typing import Any, Final
 
 from ocs.diameter import avps
@@ -46,11 +46,11 @@ _WORD = struct.Struct(">I")
 _INT = struct.Struct(">i")
 
 
-class Unknown(Enum):
+class Unknown(StrEnum):
     """What to do with an AVP that no dictionary knows and that has the M flag."""
 
-    REFUSE = auto()
-    IGNORE = auto()
+    REFUSE = "refuse"
+    IGNORE = "ignore"
 
 
 def check_request(request: Message, unknown: Unknown = Unknown.REFUSE) -> None:
