@@ -5,6 +5,7 @@ beside it, because an answer must repeat it unchanged. Every scan is linear in t
 """
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -129,13 +130,19 @@ class Uri(msgspec.Struct, frozen=True, kw_only=True):
         """The telephone number meant, with ``+`` if written so and without visual separators; empty if it is none."""
         if self.scheme not in ("sip", "sips", "tel"):
             return ""
-        subscriber = self.user.partition(";")[0].translate(_SEPARATORS)
-        return subscriber if _NUMBER.fullmatch(subscriber) else ""
+        return _number_in(self.user)
 
     @property
     def subscriber(self) -> str:
         """What was dialled or who it is, whichever kind: the number, else the user part without its parameters."""
         return self.number or self.user.partition(";")[0]
+
+
+@lru_cache(maxsize=1024)
+def _number_in(user: str) -> str:
+    """It is asked for several times in a row."""
+    subscriber = user.partition(";")[0].translate(_SEPARATORS)
+    return subscriber if _NUMBER.fullmatch(subscriber) else ""
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):

@@ -191,7 +191,7 @@ class Door:
             if transaction.answered:
                 return  # cancelled or too late while another request of the call was served: nothing was asked yet
             try:
-                owner, room = await asyncio.gather(self._owner(check), self._occupy(check))
+                owner, room = await self._begin(check)
                 if room is not Room.FREE:
                     self._answer(transaction, "invite", refuse(room, check.peer))
                     return
@@ -223,6 +223,12 @@ class Door:
             return self._hop.carry(transaction, check, call, answer)
         return self._answer(transaction, "invite", answer)
 
+    async def _begin(self, check: Check) -> tuple[str, Room]:
+        """Whose the session's name is, and a channel for the call: both in one round trip. Raises Unavailable."""
+        if not self._trunks.limits(check.peer):
+            return await self._owner(check), Room.FREE
+        return await asyncio.gather(self._owner(check), self._occupy(check))
+
     async def _owner(self, check: Check) -> str:
         """Which check has the session's name?"""
         try:
@@ -231,7 +237,7 @@ class Door:
             return ""  # an emergency call is allowed all the same, anything else refused
 
     async def _occupy(self, check: Check) -> Room:
-        """Take a channel of the trunk group, in the same round trip as the session's name; raises Unavailable."""
+        """Take a channel of the trunk group; raises Unavailable."""
         return Room.FREE if self._engine.is_emergency(check.event) else await self._trunks.occupy(check)
 
     async def _route(self, check: Check) -> Check | Answer:

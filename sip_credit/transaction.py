@@ -8,7 +8,7 @@ without effect. Times are seconds on any monotonic clock, given as an argument.
 import hashlib
 import heapq
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -43,7 +43,7 @@ class Hop(Protocol):
 H = TypeVar("H", bound=Hop)
 
 
-class State(Enum):
+class State(StrEnum):
     PROCEEDING = "proceeding"
     COMPLETED = "completed"
     CONFIRMED = "confirmed"
@@ -51,7 +51,7 @@ class State(Enum):
     TERMINATED = "terminated"
 
 
-class Event(Enum):
+class Event(StrEnum):
     REQUEST = "request"
     """The request came again."""
     ACK = "ack"
@@ -74,7 +74,7 @@ class Event(Enum):
     """No repeated INVITE or 2xx can come any more."""
 
 
-class Action(Enum):
+class Action(StrEnum):
     SEND_TRYING = "send 100"
     SEND_LAST = "send the last answer"
     START_G = "start G"

@@ -36,6 +36,10 @@ class Trunks:
         elif self._groups:
             raise ValueError("trunk groups need somebody to count their channels")
 
+    def limits(self, peer: Peer) -> bool:
+        """Are the calls of this peer counted?"""
+        return peer.name in self._groups
+
     async def occupy(self, check: Check) -> Room:
         """Take a channel for the call of a check; the same check again has the same. Raises Unavailable."""
         group = self._groups.get(check.peer.name)
