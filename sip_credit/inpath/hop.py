@@ -183,6 +183,8 @@ class Hop:
         if passage.answered is None:
             passage.answered, passage.started_at = self._now(), self._clock()
             self._arm(passage)
+            patience = 64 * self._settings.timers.t1
+            passage.acknowledgement = asyncio.get_running_loop().call_later(patience, self._cut, passage)
             self._house.spawn(self._started(passage, passage.report(Kind.START, 0, passage.started_at)))
 
     # ---- inside a call
@@ -212,6 +214,8 @@ class Hop:
         except Malformed as error:
             log.warning("%r goes nowhere: %s", ack, error)
             return
+        if passage := self._passages.get(self.session(ack)):
+            passage.acknowledged()
         if hops_left(ack) >= 0 and self._ways.admits(place[0]):
             self._send(sent.encode(), place)
 
@@ -289,7 +293,7 @@ class Hop:
 
     def _arm(self, passage: Passage) -> None:
         """Be there when the call must end, and before that, when it is time to ask for more."""
-        passage.stop_timers()
+        passage.disarm()
         if passage.answered is None or passage.over:
             return
         loop = asyncio.get_running_loop()
@@ -326,7 +330,8 @@ class Hop:
             await asyncio.sleep(AGAIN)
 
     def _cut(self, passage: Passage) -> None:
-        """End the call towards both ends."""
+        """End the call towards both ends: its credit is over, or its answer was never acknowledged and so it is no call
+        (section 13.3.1.4): its caller went away while we were slow."""
         if passage.over:
             return
         for dialog in passage.dialogs.values():

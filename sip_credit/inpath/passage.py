@@ -15,8 +15,8 @@ class Passage:
     """Times are seconds of a monotonic clock, but for ``started_at``: milliseconds since 1970."""
 
     __slots__ = (
-        "answered", "bye", "call", "cap", "cutter", "dialogs", "over", "peer", "refresh", "refresher", "session",
-        "started_at",
+        "acknowledgement", "answered", "bye", "call", "cap", "cutter", "dialogs", "over", "peer", "refresh",
+        "refresher", "session", "started_at",
     )  # fmt: skip
 
     def __init__(self, session: str, peer: Peer, call: Call, cap: int, refresh: int | None) -> None:
@@ -36,6 +36,8 @@ class Passage:
         self.over = False
         self.cutter: asyncio.TimerHandle | None = None
         self.refresher: asyncio.TimerHandle | None = None
+        self.acknowledgement: asyncio.TimerHandle | None = None
+        """Runs until the ACK of the answer comes."""
 
     def dialog_of(self, request: Request) -> tuple[str, Dialog] | None:
         """The dialog of a request, and the tag under which it is kept."""
@@ -74,7 +76,18 @@ class Passage:
             at=at,
         )
 
+    def acknowledged(self) -> None:
+        """The caller knows of the answer."""
+        if self.acknowledgement is not None:
+            self.acknowledgement.cancel()
+            self.acknowledgement = None
+
     def stop_timers(self) -> None:
+        self.disarm()
+        self.acknowledged()
+
+    def disarm(self) -> None:
+        """The time to ask for more and the end are to be set anew."""
         for timer in (self.cutter, self.refresher):
             if timer is not None:
                 timer.cancel()

@@ -1,9 +1,12 @@
 """The charging server as its own process, and what its HTTP API says of it."""
 
 import json
+import os
 import signal
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -79,6 +82,18 @@ class Daemon:
         """Let it go on."""
         assert self._program is not None
         self._program.process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def frozen_store(self) -> Iterator[None]:
+        """Let the store alone stand still: what it is asked waits until it goes on."""
+        assert self._program is not None
+        pid = self._program.process.pid
+        [store] = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        os.kill(store, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(store, signal.SIGCONT)
 
     def close(self) -> None:
         self.stop()

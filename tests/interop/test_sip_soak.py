@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sip_credit.message import RemoteError, Request, parse, respond
+from tests.interop.accounts import books_close, sessions, used
 from tests.interop.crowd import PAUSE_BEFORE_OK, REINVITE, REINVITED, Crowd
 from tests.interop.daemon import SECOND, SLICE, Daemon
 from tests.interop.kamailio import redirect_proxy
@@ -43,24 +44,6 @@ def crowd(network: Network, directory: Path, request: pytest.FixtureRequest) -> 
     crowd.close()
 
 
-def used(daemon: Daemon, account: str, given: str) -> int:
-    """Seconds charged in all, once nothing is held any more; and the ledger says the same, in one debit per session."""
-    money = daemon.settled(account)
-    assert money["reserved"] == 0
-    seconds = (Decimal(given) - money["balance"]) / SECOND
-    assert seconds <= Decimal(given) / SECOND + SLICE
-    return int(seconds)
-
-
-def closes(daemon: Daemon, account: str) -> int:
-    """How many sessions of the account the ledger has closed."""
-    return len({entry["session"] for entry in daemon.entries(account) if entry.get("session")})
-
-
-def books_close(daemon: Daemon) -> None:
-    assert daemon.audit()["balanced"] is True
-
-
 @pytest.mark.parametrize("pause", ["", '<pause milliseconds="5"/>'], ids=["instant BYE", "5 ms"])
 def test_forty_calls_are_cut_at_the_cap(daemon: Daemon, proxy: Program, crowd: Crowd, pause: str) -> None:
     accounts = [daemon.account(crowd.number(call), "0.003") for call in range(1, 41)]
@@ -69,7 +52,7 @@ def test_forty_calls_are_cut_at_the_cap(daemon: Daemon, proxy: Program, crowd: C
     wait_until("the calls", lambda: all(daemon.entries(a)[-1].get("session") for a in accounts), 60)
     seconds = [used(daemon, account, "0.003") for account in accounts]
     assert all(3 <= second <= 3 + TICKS for second in seconds), seconds
-    assert {closes(daemon, account) for account in accounts} == {1}
+    assert {sessions(daemon, account) for account in accounts} == {1}
     books_close(daemon)
     if pause:
         assert callers.wait() == 0
@@ -85,7 +68,7 @@ def test_five_hundred_calls_at_fifty_a_second(daemon: Daemon, proxy: Program, cr
     assert set(seconds) <= {0, 2, 3}, seconds
     assert seconds.count(0) == refused <= 5
     assert status == (1 if refused else 0)
-    assert {closes(daemon, account) for account, second in zip(accounts, seconds, strict=True) if second} == {1}
+    assert {sessions(daemon, account) for account, second in zip(accounts, seconds, strict=True) if second} == {1}
     books_close(daemon)
 
 
@@ -186,6 +169,19 @@ EITHER_ORDER = """<recv response="180" optional="true"/>
   <recv response="487"/>"""
 
 
+def test_a_release_comes_before_the_grant(daemon: Daemon, proxy: Program, crowd: Crowd) -> None:
+    """The store stands still: the proxy gives the calls up and releases what the server is yet to reserve."""
+    accounts = [daemon.account(crowd.number(call), "1.00") for call in range(1, 11)]
+    with daemon.frozen_store():
+        callers = crowd.callers("caller-gets-503", 10, {}, rate=50, called=CALLED)
+        assert callers.wait() == 0
+        time.sleep(0.3)  # the releases are out
+    for account in accounts:
+        wait_until("the release", lambda account=account: not daemon.show(account)["sessions"])
+    assert [used(daemon, account, "1.00") for account in accounts] == [0] * 10
+    books_close(daemon)
+
+
 def test_a_reinvite_in_the_call_changes_nothing(daemon: Daemon, proxy: Program, crowd: Crowd) -> None:
     accounts = [daemon.account(crowd.number(call), "1.00") for call in range(1, 6)]
     before_bye = "  <pause/>\n  <send"
@@ -196,5 +192,5 @@ def test_a_reinvite_in_the_call_changes_nothing(daemon: Daemon, proxy: Program, 
     assert callers.wait() == 0
     assert callees.wait() == 0
     assert [used(daemon, account, "1.00") for account in accounts] == [3] * 5
-    assert {closes(daemon, account) for account in accounts} == {1}
+    assert {sessions(daemon, account) for account in accounts} == {1}
     books_close(daemon)

@@ -53,6 +53,29 @@ async def test_the_call_ends_at_its_cap_towards_both_ends(line: Line) -> None:
     assert line.watch.overruns == 0
 
 
+async def test_an_answer_that_nobody_acknowledges_begins_no_long_call(line: Line) -> None:
+    """Its caller went away without a word: both ends are told, and the credit does not run out meanwhile."""
+    await line.again(timers=msgspec.structs.replace(line.settings.timers, t1=0.02))
+    await line.open("1.00")
+    line.call()
+    got = await line.bob.request("INVITE")
+    line.bob.answer(got, 200)
+    await line.alice.response(200)
+    for phone in (line.alice, line.bob):
+        phone.answer(await phone.request("BYE"), 200)
+    assert await line.settled() == (2, 0)  # 64 * 20 ms
+
+
+async def test_an_acknowledged_call_goes_on(line: Line) -> None:
+    await line.again(timers=msgspec.structs.replace(line.settings.timers, t1=0.02))
+    await line.open("0.003")
+    line.call()
+    await line.answered()
+    await line.alice.request("BYE")
+    await line.bob.request("BYE")
+    assert await line.settled() == (3, 0)
+
+
 async def test_slices_are_renewed_by_the_hop_itself(line: Line) -> None:
     await line.again(slice=2)
     await line.open("0.003")
