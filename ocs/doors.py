@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from balances.backlog import Backlog
 from balances.channels import StoreChannels
@@ -51,7 +51,11 @@ from ocs.server import DiameterServer
 from ocs.sockets import DoorSockets
 from ocs.sy.door import SpendingLimitDoor
 from ocs.telling import Teller
+from ocs.tracing_settings import TracingSettings
 from sip_credit.server import SipServer
+
+if TYPE_CHECKING:
+    from ocs.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +87,8 @@ class Charging:
     bus: Bus
     follower: Follower | None
     numbers: Numbers | None
+    tracing: "Tracing | None"
+    """None: nobody wants traces."""
     opened: AsyncExitStack
 
     @classmethod
@@ -99,7 +105,9 @@ class Charging:
         async with AsyncExitStack() as stack:
             await link.open(config.balances.patience)
             stack.push_async_callback(link.close)
-            ledger = StoreLedger(link, confirmation=await _confirmation(stack, config.balances, target, name))
+            tracing = _tracing(stack, config.tracing)
+            traced = tracing.link(link) if tracing else link
+            ledger = StoreLedger(traced, confirmation=await _confirmation(stack, config.balances, target, name))
             for warning in await ledger.prepare(config.balances.durability):
                 log.warning("%s", warning)
             archive = Archive(link) if config.charging.catalogue_from == "store" else None
@@ -110,12 +118,22 @@ class Charging:
             if config.balances.journal:
                 _watch_backlog(stack, ledger, config.balances.outbox_entries + config.balances.outbox_backlog)
             opened = stack.pop_all()
-        engine = Engine(ledger, catalogue, config.charging, ChargingObserver(metrics, Teller(bus)))
+        observer = ChargingObserver(metrics, Teller(bus))
+        engine = (tracing.engine if tracing else Engine)(ledger, catalogue, config.charging, observer)
         numbers = follower = None
         if archive:
             numbers = Numbers(link)
             follower = Follower(archive, engine, wall_clock, metrics, position, numbers.moved)
-        return cls(link=link, ledger=ledger, engine=engine, bus=bus, follower=follower, numbers=numbers, opened=opened)
+        return cls(
+            link=link,
+            ledger=ledger,
+            engine=engine,
+            bus=bus,
+            follower=follower,
+            numbers=numbers,
+            tracing=tracing,
+            opened=opened,
+        )
 
     def following(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What has to run beside the traffic so that this process keeps up with the others, by name."""
@@ -140,6 +158,16 @@ async def _confirmation(
     await link.open(balances.patience)
     stack.push_async_callback(link.close)
     return Confirmation(link, balances.durability)
+
+
+def _tracing(stack: AsyncExitStack, settings: TracingSettings) -> "Tracing | None":
+    if not settings.endpoint:
+        return None
+    from ocs.tracing import Tracing  # packages that only he needs who wants traces
+
+    tracing = Tracing(settings)
+    stack.push_async_callback(tracing.close)
+    return tracing
 
 
 def _watch_backlog(stack: AsyncExitStack, ledger: StoreLedger, limit: int) -> None:
@@ -190,6 +218,9 @@ class Doors:
             else None
         )
         handler = by_application(credit_control, sy.answer) if sy else credit_control
+        sip_observer = SipDoor(metrics)
+        if charging.tracing is not None:
+            handler, sip_observer = charging.tracing.handler(handler), charging.tracing.sip_door(metrics)
         self._registry = Registry(charging.link, charging.bus, config.diameter.probe_timeout)
         self.diameter = DiameterServer(config.diameter, handler, observer, registry=self._registry)
         self._delivery = Delivery(charging.bus, charging.link, self.diameter)
@@ -199,7 +230,7 @@ class Doors:
         self.sip = SipServer(
             config.sip_credit,
             charging.engine,
-            SipDoor(metrics),
+            sip_observer,
             wall_clock,
             ready=lambda: charging.link.connected,
             channels=StoreChannels(charging.link, charging.ledger.keys),

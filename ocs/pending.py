@@ -210,7 +210,7 @@ class PendingRequests:
         # It stays in line until its deadline: let it hold nothing meanwhile.
         waiter.work = waiter.request = waiter.inbox = None
         seconds = asyncio.get_running_loop().time() - waiter.arrived
-        self._observer.request_answered(_kind(request), answer.result_code, seconds)
+        self._observer.request_answered(kind_of(request), answer.result_code, seconds)
         try:
             inbox.answer(request, answer)
         except Exception:
@@ -233,7 +233,8 @@ class PendingRequests:
             self._waiting.popleft()
 
 
-def _kind(request: Message) -> str:
+def kind_of(request: Message) -> str:
+    """What kind of request it is, in the words of the metrics."""
     if request.command == Command.CREDIT_CONTROL:
         return REQUEST_TYPES.get(request.get(avps.CC_REQUEST_TYPE) or 0, "unknown")
     return SY_TYPES.get(request.command, "unknown")
