@@ -44,13 +44,21 @@ class Tracing:
     def handler(self, handler: Handler) -> Handler:
         """The Diameter door's handler: a span from a request's turn to its answer."""
 
-        async def traced(request: Message, peer: PeerInfo) -> Answer:
+        async def decided(request: Message, peer: PeerInfo) -> Answer:
             name = f"diameter {kind_of(request)}"
             attributes = {"ocs.door": "diameter", "ocs.peer": peer.host}
             with self._tracer.start_as_current_span(name, context.Context(), SpanKind.SERVER, attributes) as span:
                 answer = await handler(request, peer)
                 span.set_attribute("ocs.result_code", answer.result_code)
                 return answer
+
+        async def traced(request: Message, peer: PeerInfo) -> Answer:
+            """In a task: it has a context of its own, where the span is the current one."""
+            task = asyncio.get_running_loop().create_task(decided(request, peer))
+            try:
+                return await task
+            finally:
+                task.cancel()  # given up; else it is done
 
         return traced
 
