@@ -2,7 +2,7 @@
 
 Nothing is ever sent twice behind the caller's back: a call whose connection breaks or whose time is over fails with
 Unavailable, its outcome unknown, and only the caller may repeat it under the same operation id. The one exception is
-NOSCRIPT, the store's own word that it ran nothing.
+the store's own word that it ran nothing, because it does not know the script.
 """
 
 import asyncio
@@ -32,6 +32,10 @@ _NOT_NOW = ("LOADING", "READONLY", "MASTERDOWN", "MISCONF", "OOM", "BUSY", "CLUS
 """Errors with which a healthy store refuses before it runs anything: worth a repeat later."""
 
 
+_NOT_LOADED = ("NOSCRIPT", "ERR Function not found")
+"""The store's own word that it ran nothing, since it does not know the script."""
+
+
 class ReplyError(Exception):
     """The store answered with an error: a refused command or a script that failed."""
 
@@ -49,11 +53,40 @@ class Script:
     def __repr__(self) -> str:
         return f"<script {self.name} {self.sha[:8]}>"
 
+    def load(self) -> tuple[Argument, ...]:
+        """The command that has the store keep it."""
+        return "SCRIPT", "LOAD", self.text
+
+    def run(self, keys: Sequence[bytes], args: Sequence[Argument]) -> tuple[Argument, ...]:
+        """The command that runs it where it is kept."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *args)
+
+
+class Function(Script):
+    """A Lua function kept in a library of its own; the text ends with the definition of a function of its name.
+
+    The library is named after its content, so that processes of two releases do not disturb each other.
+    """
+
+    __slots__ = ("library",)
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name, text)
+        self.library = f"ocs_{name}_{self.sha[:12]}"
+        body = text.partition("\n")[2] if text.startswith("#!") else text
+        self.text = f"#!lua name={self.library}\n{body}\nredis.register_function('{self.library}', {name})\n"
+
+    def load(self) -> tuple[Argument, ...]:
+        return "FUNCTION", "LOAD", "REPLACE", self.text
+
+    def run(self, keys: Sequence[bytes], args: Sequence[Argument]) -> tuple[Argument, ...]:
+        return ("FCALL", self.library, len(keys), *keys, *args)
+
 
 class Call:
     """A command that waits for its reply. It keeps its place in the queue when nobody waits any more."""
 
-    __slots__ = ("args", "deadline", "future", "hops", "keys", "name", "script", "started")
+    __slots__ = ("args", "deadline", "future", "hops", "keys", "loaded", "name", "script", "started")
 
     def __init__(
         self, name: str, script: Script | None = None, keys: Sequence[bytes] = (), args: Sequence[Argument] = ()
@@ -67,12 +100,12 @@ class Call:
         self.deadline = 0.0
         self.hops = 0
         """How often it was sent on to another node."""
+        self.loaded = False
+        """Its script was loaded for it, once."""
 
     def command(self) -> tuple[Argument, ...]:
-        """It whole, for sending it once more where the store's word is that it ran nothing."""
-        if self.script is None:
-            return tuple(self.args)
-        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
+        """It, for sending it once more where the store's word is that it ran nothing."""
+        return tuple(self.args) if self.script is None else self.script.run(self.keys, self.args)
 
 
 class Connection(asyncio.Protocol):
@@ -155,14 +188,16 @@ class Connection(asyncio.Protocol):
             call.future.set_result(reply)
 
     def _fail(self, call: Call, message: str) -> None:
-        if call.script is not None and message.startswith("NOSCRIPT") and not call.future.done():
+        forgotten = call.script is not None and message.startswith(_NOT_LOADED)
+        if call.script is not None and forgotten and not call.loaded and not call.future.done():
+            call.loaded = True
+            self._load(call.script, call.deadline)
             self._send(call, _pack(call.command()))
-            call.keys, call.args, call.script = (), call.command(), None
             return
         if self.redirected and message.startswith(("MOVED ", "ASK ")) and self.redirected(call, message):
             return
         self.observer.error("reply")
-        not_now = message.startswith(_NOT_NOW)
+        not_now = forgotten or message.startswith(_NOT_NOW)
         if not_now:
             self.health.failed(call.name, message, self.loop.time())
         if not call.future.done():
@@ -170,6 +205,13 @@ class Connection(asyncio.Protocol):
             call.future.set_exception(error(f"{call.name}: {message}"))
         if message.startswith("READONLY"):
             self.abort()  # a master no longer: perhaps another is to be found
+
+    def _load(self, script: Script, deadline: float) -> None:
+        """Have the store keep a script; whether it does shows when it is run."""
+        load = Call("load")
+        load.future, load.deadline = self.loop.create_future(), deadline
+        load.future.add_done_callback(lambda done: done.exception())
+        self._send(load, _pack(script.load()))
 
     def _expire(self) -> None:
         """Fail the calls whose time is over. A store silent for twice that long is given up: the line may be dead."""
@@ -299,8 +341,7 @@ class Link:
 
     def script(self, script: Script, keys: Sequence[bytes], args: Sequence[Argument]) -> "asyncio.Future[Reply]":
         """Run a script in one round trip; the future holds its reply, ReplyError or Unavailable."""
-        command = ("EVALSHA", script.sha, len(keys), *keys, *args)
-        return self._request(Call(script.name, script, keys, args), command)
+        return self._request(Call(script.name, script, keys, args), script.run(keys, args))
 
     def _request(self, call: Call, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
         connection = self._connection
@@ -349,12 +390,23 @@ class Link:
             for command in self._introduction():
                 await connection.request(Call(str(command[0])), command)
             await self._examine(connection)
+            await self._load_scripts(connection)
         except BaseException:
             connection.abort()
             raise
         self._connection = connection
         self._health.connected()
         return connection
+
+    async def _load_scripts(self, connection: Connection) -> None:
+        """A store that is full or read-only keeps no function; it may be able to when one is called."""
+        for script in self._scripts:
+            command = script.load()
+            try:
+                await connection.request(Call(str(command[0])), command)
+            except Unavailable:
+                if connection.lost.is_set() or not isinstance(script, Function):
+                    raise
 
     async def _locate(self) -> Target:
         """The instance to connect to now."""
@@ -376,8 +428,6 @@ class Link:
         if target.db:
             yield "SELECT", target.db
         yield "CLIENT", "SETNAME", self.name
-        for script in self._scripts:
-            yield "SCRIPT", "LOAD", script.text
 
 
 def _pack(command: tuple[Argument, ...]) -> bytes:

@@ -2,6 +2,8 @@
 -- charge: one credit-control request, exactly once; the table of phases and states is in charges.py.
 --   replay? -> terms current? -> settle -> release -> reserve anew -> deadline -> entry -> remember the answer
 -- Everything is read, computed and checked before the first write.
+-- A function of a library, since it runs with every request: what is defined here is defined once, when it is loaded. So
+-- every variable that speaks of a call is set anew at its beginning, in charge() below.
 -- uses: numbers price account outbox session meters holdings levels
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 due  6 session  7 the account's open sessions
@@ -17,53 +19,18 @@
 --         key, granted, cost, settled, final 0/1, refused or "", terms, ms until a bucket that pays ends or -1
 -- Errors  none of its own
 
-local r = cmsgpack.unpack(ARGV[1])
-local ACCOUNT, TERMS, SESSION, OPERATION, FINGERPRINT, PHASE, DOOR = r[1], r[2], r[3], r[4], r[5], r[6], r[7]
-local NOW, DUE, LAPSE, EMPTY, CONTEXT, CAUSE, WINDOW = r[8], r[9], r[10], r[11], r[12], r[13], r[14]
-local SEQUENCE, USES = r[15], r[16]
 local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 9, 10, 11, 12, 13, 14, 15, 16 -- + 8 * use
+
+-- Of the call:
+local r, s, levels, payer -- the request, its session, see levels.lua
+local ACCOUNT, DOOR, PHASE, NOW, DUE, LAPSE, EMPTY, CONTEXT, USES
+local ends -- how, if the phase ends the session
+local cause, grants
+local short -- the account up the chain for whose sake a use was refused
 
 local function say(verdict, spent, left)
     return '0' .. cmsgpack.pack({ verdict, spent, left, false, false })
 end
-
--- The levels: see levels.lua. QUOTES and DENIED are by use.
-local levels = { { a_name = ACCOUNT, version = TERMS, key = KEYS[1], entries = KEYS[2], live = KEYS[7] } }
-local above = ARGV[3] and cmsgpack.unpack(ARGV[3]) or {}
-for at = 1, #above, 3 + 2 * USES do
-    local n = #levels
-    levels[n + 1] = {
-        a_name = above[at], version = above[at + 1], billing = above[at + 2],
-        key = KEYS[6 + 3 * n], entries = KEYS[7 + 3 * n], live = KEYS[8 + 3 * n], quotes = {}, denied = {},
-    }
-    for i = 1, USES do
-        levels[n + 1].quotes[i], levels[n + 1].denied[i] = above[at + 1 + 2 * i], above[at + 2 + 2 * i]
-    end
-end
-local payer = payer_of(levels)
-
-for n = 1, #levels do
-    levels[n].a = read_account(levels[n].key)
-    if not levels[n].a then return say('no-account', 0, 0) end
-end
-local s = read_session(KEYS[6])
-if s then
-    if not same_owner(s, ACCOUNT, DOOR) then return say('other-account', 0, 0) end
-    local print, known = find_answer(s, KEYS[8], OPERATION)
-    if known then return (print == FINGERPRINT and '1' or '2') .. known end
-    if may_have_dropped(s, SEQUENCE) then return say('forgotten', 0, available(payer.a)) end
-end
-if s and #s[LEVELS] ~= #levels - 1 then return say('stale', 0, available(payer.a)) end
-for n = 1, #levels do
-    if levels[n].a[VERSION] ~= levels[n].version then return say('stale', 0, available(payer.a)) end
-    levels[n].old = copy(levels[n].a)
-end
-
-local was_open, was_due = s and s[STATE] == 'open', s and s[DEADLINE]
-local ends = PHASE == 'close' and 'closed' or PHASE == 'lapse' and 'lapsed' -- how, if the phase ends the session
-local cause = CAUSE ~= '' and CAUSE or PHASE
-local grants = {}
-local short = false -- the account up the chain for whose sake a use was refused
 
 local function quote_at(level, i)
     if level.quotes then return level.quotes[i] end
@@ -375,52 +342,98 @@ local function apply()
     return update()
 end
 
-local fine, verdict = pcall(function()
+local function decide()
     local said = apply()
     for n = 1, #levels do
         levels[n].begins = start_clocks(levels[n].a, NOW) -- first end of the buckets that begin to run
         check_range(levels[n].a)
     end
     return said
-end)
-if not fine then
-    if verdict ~= RANGE then error(verdict) end
-    return say('out-of-range', 0, available(payer.old))
 end
 
-if not s then return say(verdict, 0, available(payer.a)) end -- never heard of: nothing to remember
-local answer =
-    { verdict, payer.s[SPENT], available(payer.a), #warned > 0 and verdict ~= 'refused' and warned, short }
-for i = 1, #grants do answer[i + 5] = grants[i] end
-answer = cmsgpack.pack(answer)
-s[UPDATED_AT] = NOW
-if s[STATE] == 'open' and not was_open then s[OPENING] = OPERATION end
-local before, record, dropped = keep_answer(s, OPERATION, FINGERPRINT, SEQUENCE, answer)
-local packed = cmsgpack.pack(s)
-for n = 1, #levels do levels[n].metered = seal_meters(levels[n].a) end
+-- The levels of the request, their accounts not yet read.
+local function levels_of(KEYS, packed)
+    local found = { { a_name = ACCOUNT, version = r[2], key = KEYS[1], entries = KEYS[2], live = KEYS[7] } }
+    local above = packed and cmsgpack.unpack(packed) or {}
+    for at = 1, #above, 3 + 2 * USES do
+        local n, quotes, denied = #found, {}, {}
+        for i = 1, USES do quotes[i], denied[i] = above[at + 1 + 2 * i], above[at + 2 + 2 * i] end
+        found[n + 1] = {
+            a_name = above[at], version = above[at + 1], billing = above[at + 2], quotes = quotes, denied = denied,
+            key = KEYS[6 + 3 * n], entries = KEYS[7 + 3 * n], live = KEYS[8 + 3 * n],
+        }
+    end
+    return found
+end
 
--- From here on only writes, which cannot fail.
-local changed = book_all(levels, NOW, OPERATION, cause, DOOR, SESSION, ARGV[2], KEYS[4], KEYS[3])
-for n = 1, #levels do
-    local level = levels[n]
-    if changed[n] or level.metered then redis.call('SET', level.key, cmsgpack.pack(level.a)) end
-    if level.begins then redis.call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
-end
-write_earlier(KEYS[8], before, record, dropped)
-if s[STATE] == 'open' then
-    redis.call('SET', KEYS[6], packed)
-    if not was_open then
-        if s[ANSWERED] > 0 then redis.call('PERSIST', KEYS[8]) end
-        redis.call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. SESSION)
-        for n = 1, #levels do redis.call('SADD', levels[n].live, SESSION) end
-    elseif s[DEADLINE] < was_due then
-        redis.call('ZADD', KEYS[5], 'LT', digits(s[DEADLINE]), 's:' .. SESSION)
+local function charge(KEYS, ARGV)
+    forget_calls()
+    r = cmsgpack.unpack(ARGV[1])
+    ACCOUNT, PHASE, DOOR, NOW, DUE, LAPSE = r[1], r[6], r[7], r[8], r[9], r[10]
+    EMPTY, CONTEXT, USES = r[11], r[12], r[16]
+    local session, operation, fingerprint, sequence = r[3], r[4], r[5], r[15]
+    ends = PHASE == 'close' and 'closed' or PHASE == 'lapse' and 'lapsed'
+    cause = r[13] ~= '' and r[13] or PHASE
+    grants, short = {}, false
+    levels = levels_of(KEYS, ARGV[3])
+    payer = payer_of(levels)
+    for n = 1, #levels do
+        levels[n].a = read_account(levels[n].key)
+        if not levels[n].a then return say('no-account', 0, 0) end
     end
-else
-    write_ended(KEYS[6], KEYS[8], packed, s[ANSWERED], WINDOW)
-    if was_open then
-        redis.call('ZREM', KEYS[5], 's:' .. SESSION)
-        for n = 1, #levels do redis.call('SREM', levels[n].live, SESSION) end
+    s = read_session(KEYS[6])
+    if s then
+        if not same_owner(s, ACCOUNT, DOOR) then return say('other-account', 0, 0) end
+        local print, known = find_answer(s, KEYS[8], operation)
+        if known then return (print == fingerprint and '1' or '2') .. known end
+        if may_have_dropped(s, sequence) then return say('forgotten', 0, available(payer.a)) end
+        if #s[LEVELS] ~= #levels - 1 then return say('stale', 0, available(payer.a)) end
     end
+    for n = 1, #levels do
+        if levels[n].a[VERSION] ~= levels[n].version then return say('stale', 0, available(payer.a)) end
+        levels[n].old = copy(levels[n].a)
+    end
+    local was_open, was_due = s and s[STATE] == 'open', s and s[DEADLINE]
+    local fine, verdict = pcall(decide)
+    if not fine then
+        if verdict ~= RANGE then error(verdict) end
+        return say('out-of-range', 0, available(payer.old))
+    end
+
+    if not s then return say(verdict, 0, available(payer.a)) end -- never heard of: nothing to remember
+    local answer =
+        { verdict, payer.s[SPENT], available(payer.a), #warned > 0 and verdict ~= 'refused' and warned, short }
+    for i = 1, #grants do answer[i + 5] = grants[i] end
+    answer = cmsgpack.pack(answer)
+    s[UPDATED_AT] = NOW
+    if s[STATE] == 'open' and not was_open then s[OPENING] = operation end
+    local before, record, dropped = keep_answer(s, operation, fingerprint, sequence, answer)
+    local packed = cmsgpack.pack(s)
+    for n = 1, #levels do levels[n].metered = seal_meters(levels[n].a) end
+
+    -- From here on only writes, which cannot fail.
+    local changed = book_all(levels, NOW, operation, cause, DOOR, session, ARGV[2], KEYS[4], KEYS[3])
+    for n = 1, #levels do
+        local level = levels[n]
+        if changed[n] or level.metered then redis.call('SET', level.key, cmsgpack.pack(level.a)) end
+        if level.begins then redis.call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
+    end
+    write_earlier(KEYS[8], before, record, dropped)
+    if s[STATE] == 'open' then
+        redis.call('SET', KEYS[6], packed)
+        if not was_open then
+            if s[ANSWERED] > 0 then redis.call('PERSIST', KEYS[8]) end
+            redis.call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. session)
+            for n = 1, #levels do redis.call('SADD', levels[n].live, session) end
+        elseif s[DEADLINE] < was_due then
+            redis.call('ZADD', KEYS[5], 'LT', digits(s[DEADLINE]), 's:' .. session)
+        end
+    else
+        write_ended(KEYS[6], KEYS[8], packed, s[ANSWERED], r[14])
+        if was_open then
+            redis.call('ZREM', KEYS[5], 's:' .. session)
+            for n = 1, #levels do redis.call('SREM', levels[n].live, session) end
+        end
+    end
+    return '0' .. answer
 end
-return '0' .. answer

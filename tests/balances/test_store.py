@@ -1,12 +1,29 @@
 """What only the store can do wrong: its server, its settings, its data, lost connections and drift."""
 
+import asyncio
+
+import msgspec
 import pytest
 
+from balances import wire
 from balances.keys import Keys
-from balances.ledger import Account, Charge, Movement, NewAccount, Phase, Quote, Unavailable, Unit, Use, Verdict
+from balances.ledger import (
+    Account,
+    Charge,
+    Metering,
+    Movement,
+    NewAccount,
+    Phase,
+    Quote,
+    Unavailable,
+    Unit,
+    Use,
+    Verdict,
+)
 from balances.link import Link, ReplyError
+from balances.money import LIMIT
 from balances.price import Price, Step
-from balances.scripts import VERBS, all_scripts, assemble
+from balances.scripts import VERBS, all_scripts, assemble, made
 from balances.server import StoreRefused
 from balances.store import StoreLedger
 from tests.servers import valkey
@@ -20,18 +37,20 @@ async def funded(store: StoreLedger) -> Account:
     return await store.account(account.address)
 
 
-def charge(account: Account, phase: Phase, operation: str, **use: int) -> Charge:
+def charge(
+    account: Account, phase: Phase, operation: str, session: str = "s", quote: Quote = DATA, **use: int
+) -> Charge:
     return Charge(
         address=account.address,
         version=account.version,
-        session="s",
+        session=session,
         operation=operation,
         fingerprint=0,
         phase=phase,
         door="test",
         now=10,
         deadline=100,
-        uses=(Use(key="k", unit=Unit.OCTETS, quote=DATA, **use),),
+        uses=(Use(key="k", unit=Unit.OCTETS, quote=quote, **use),),
     )
 
 
@@ -53,8 +72,40 @@ async def test_a_store_that_evicts_is_refused(link: Link) -> None:
 async def test_scripts_are_loaded_again_when_the_store_has_lost_them(store: StoreLedger, link: Link) -> None:
     account = await funded(store)
     await link.call("SCRIPT", "FLUSH")
+    await link.call("FUNCTION", "FLUSH")
+    answers = await asyncio.gather(
+        *[store.charge(charge(account, Phase.OPEN, "0", session=f"s{n}", wanted=10)) for n in range(5)], store.expire(0)
+    )
+    assert [answer.verdict for answer in answers[:5]] == [Verdict.DONE] * 5
+    assert len(await store.sessions()) == 5
+
+
+async def test_what_one_charge_learnt_of_an_account_the_next_does_not_believe(store: StoreLedger, link: Link) -> None:
+    """The function outlives its calls: what it notes of one must be gone at the next, above all of one that failed."""
+    account = await funded(store)
+    metered = Quote(price=Price(0, (Step(None, 1, 1),)), meters=(Metering(meter="m", ends_at=10**9, cap=1000, warn=5),))
+    broken = charge(account, Phase.OPEN, "0", session="b", wanted=10, quote=metered)
+    huge = msgspec.structs.replace(broken.uses[0], used=LIMIT - 1)
+    broken = msgspec.structs.replace(broken, uses=(huge, msgspec.structs.replace(huge, key="k2")))
+    first = await store.charge(broken)
+    assert first.verdict is Verdict.OUT_OF_RANGE
+    good = await store.charge(charge(account, Phase.OPEN, "0", session="g", wanted=10, quote=metered))
+    assert (good.verdict, good.warned) == (Verdict.DONE, ())
+    again = await store.charge(charge(account, Phase.UPDATE, "1", session="g", used=6, wanted=10, quote=metered))
+    other = await store.charge(charge(account, Phase.UPDATE, "2", session="g", used=1, wanted=10, quote=metered))
+    assert (again.warned, other.warned) == (("m",), ())
+    assert (await store.audit()).findings == ()
+
+
+async def test_releases_of_two_versions_stand_side_by_side(store: StoreLedger, link: Link) -> None:
+    account = await funded(store)
+    older = made("charge", f"{assemble('charge')}-- another release\n")
+    nobody = wire.pack_charge(charge(account, Phase.EVENT, "0"), 1)
+    await link.script(older, [b"acct:{s0}:nobody"] * 8, [nobody, b""])
     answer = await store.charge(charge(account, Phase.OPEN, "0", wanted=10))
-    assert (answer.verdict, answer.grants[0].granted) == (Verdict.DONE, 10)
+    assert answer.verdict is Verdict.DONE
+    listed = await link.call("FUNCTION", "LIST", "LIBRARYNAME", "ocs_charge_*")
+    assert len(listed) == 2
 
 
 async def test_a_store_that_is_gone_is_unavailable() -> None:

@@ -40,11 +40,11 @@ from balances.ledger import (
     Unit,
     Use,
 )
-from balances.link import Link, Script
+from balances.link import Link
 from balances.memory import MemoryLedger, Shard
 from balances.money import LIMIT
 from balances.price import FREE, Price, Step
-from balances.scripts import all_scripts, assemble, inline
+from balances.scripts import all_scripts, assemble, made
 from balances.store import StoreLedger
 from tests.ledgers import chain_above
 
@@ -156,7 +156,7 @@ class Machine(RuleBasedStateMachine):
         store = StoreLedger(self.link, SHARDS)
         await store.prepare()
         for verb in ("charge", "expire", "refund") if self.spoil else ():
-            store.scripts[verb] = Script(verb, inline(self.spoil(assemble(verb))))
+            store.scripts[verb] = made(verb, self.spoil(assemble(verb)))
         return store
 
     def teardown(self) -> None:

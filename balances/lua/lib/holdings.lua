@@ -1,14 +1,21 @@
 -- What keys hold and how it is settled, as in holdings.py.
 
-local quotes = {} -- each is read once
+local MOST_QUOTES = 1000
+local quotes, quotes_read = {}, 0 -- each is read once, and never changed
 
 local function read_once(packed)
     local q = quotes[packed]
     if not q then
         q = read_quote(packed)
-        quotes[packed] = q
+        quotes[packed], quotes_read = q, quotes_read + 1
     end
     return q
+end
+
+-- What was noted of other calls, where a library outlives them.
+local function forget_calls()
+    opened, warned = {}, {}
+    if quotes_read > MOST_QUOTES then quotes, quotes_read = {}, 0 end
 end
 
 local function quote_of(k)
@@ -237,7 +244,7 @@ local function reserve(a, k, unit, wanted, least, now)
     if q.share and q.share > 0 then -- of what is left, exactly rounded down
         local left = had_of(a, k, min(wanted, div(LIMIT, 101)) * 100, allowed, money, most)
         local rest = fmod(left, 100)
-        wanted = min(wanted, max(least, q.floor, (left - rest) / 100 * q.share + div(rest * q.share, 100)))
+        wanted = min(wanted, max(max(least, q.floor), (left - rest) / 100 * q.share + div(rest * q.share, 100)))
     end
     if stretch then wanted = min(wanted, stretch) end
     if allowed >= least and allowed < wanted and k[BEYOND] and k[BEYOND][1] ~= '' then

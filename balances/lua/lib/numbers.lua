@@ -3,7 +3,11 @@
 
 local LIMIT = 9007199254740992 -- 2^53
 local RANGE = {}
-local fmod, min, max = math.fmod, math.min, math.max
+
+-- Lua's own libraries are out of reach while a function is loaded, so they are looked up when it runs.
+local function fmod(a, b) return math.fmod(a, b) end
+local function min(a, b) return a < b and a or b end
+local function max(a, b) return a > b and a or b end
 
 -- Floor division of non-negative integers, exact: math.floor(a / b) may round up near 2^53.
 local function div(a, b)
