@@ -116,6 +116,11 @@ class Load:
             if answer.verdict is Verdict.DONE:
                 await self._charge(account, name, 99, Phase.CLOSE, used=self._chance.randrange(200))
 
+    async def leave_open(self) -> None:
+        """Open a session that nobody speaks of any more."""
+        self._number += 1
+        await self._charge(self._chance.choice(self._opened), f"s{self._number}", 0, Phase.OPEN, wanted=500)
+
     async def _charge(self, account: Account, name: str, count: int, phase: Phase, **use: int) -> Charged:
         now = self._now()
         charge = Charge(

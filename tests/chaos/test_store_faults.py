@@ -54,6 +54,7 @@ async def read_only(store: Process, load: Load) -> None:
 
 
 async def clock_jump(store: Process, load: Load) -> None:
+    await load.leave_open()
     for skew in (3_000_000, -3_000_000, 0):
         load.skew = skew
         await asyncio.sleep(0.3)
