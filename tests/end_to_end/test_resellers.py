@@ -100,10 +100,7 @@ async def test_two_members_use_one_wallet_over_both_doors_and_never_overspend(ho
         got = granted(services(opened_session)[10]) or 0
         close = ccr(f"gw;family;{number}", CLOSE, 1, data, service(10, used=[octets(got)]))
         assert result(await gateway.ask(close)) in (2001, 5002)
-    assert house.money(family) == {
-        "balance": money["available"],
-        "reserved": 0,
-        "available": money["available"],
-        "overrun": 0,
-    }
+    after = house.money(family)
+    assert (after["reserved"], after["overrun"]) == (0, 0)
+    assert 0 <= after["balance"] == after["available"] < 130_000
     assert house.audit()["balanced"]
