@@ -11,6 +11,9 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
+from rich.console import Console
+from rich.progress import track
+
 from charging.catalogue import Catalogue, load
 from tests.simulation.world import Figures, World
 
@@ -38,7 +41,8 @@ def main() -> int:
     faults: Counter[str] = Counter()
     seeds = range(options.first, options.first + options.seeds)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for seed, figures, problem in pool.map(live, seeds, chunksize=20):
+        lives = pool.map(live, seeds, chunksize=20)
+        for seed, figures, problem in track(lives, "seeds", len(seeds), console=Console(stderr=True)):
             if figures is None:
                 failed += 1
                 print(f"seed {seed}: {problem}\n    again: scripts/simulation --first {seed} --seeds 1", flush=True)

@@ -1,4 +1,4 @@
-"""python -m tests.soak [--minutes N] [--rate N] [--csv FILE]: traffic at both doors for as long as asked, watched.
+"""python -m tests.soak: traffic at both doors for as long as asked, watched, and drawn if asked.
 
 Exit status 1 if memory grows, if sessions, reservations or connections are left at the end, or the books do not close.
 Linux only: it looks into /proc.
@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.house import ROOT, House
+from tests.soak.graph import draw
 
 GROWTH = 1.15
 """How much more memory the last quarter may take than the second: the first one fills caches."""
@@ -32,6 +34,10 @@ class Sample(NamedTuple):
     """Open descriptors: connections among them."""
     sessions: int
     reserved: str
+    requests: int
+    """Answered by both doors since the start."""
+    busy: int
+    """Hundredths of a second of processor time that daemon and store have taken since the start."""
 
 
 def look(house: House, begun: float) -> Sample:
@@ -44,7 +50,15 @@ def look(house: House, begun: float) -> Sample:
         files=len(os.listdir(f"/proc/{house.ports['pid']}/fd")),
         sessions=len(house.get("/v1/sessions", limit=1000)["sessions"]),
         reserved=audit["currencies"].get("EUR", {}).get("reserved", "0.00"),
+        requests=sum(sum(door["requests"].values()) for door in house.get("/v1/overview")["doors"].values()),
+        busy=_ticks(house.ports["pid"]) + _ticks(store),
     )
+
+
+def _ticks(pid: int) -> int:
+    """User and system time (proc(5))."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[11]) + int(after_name[12])
 
 
 def _resident(pid: int) -> int:
@@ -57,6 +71,17 @@ def simulate(house: House, what: str, rate: float, seconds: int) -> subprocess.P
     command = [sys.executable, "-m", "ocs", "simulate", what, "--rate", str(rate), "--duration", str(seconds)]
     environment = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var")}
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def say(one: Sample, seconds: int) -> None:
+    """How it goes."""
+    print(
+        f"{one.seconds / 60:5.1f} of {seconds / 60:.0f} min   {one.requests:9,} requests   "
+        f"{one.memory / 1000:6.1f} MB, store {one.store_memory / 1000:6.1f} MB   "
+        f"{one.sessions:4} sessions   {one.files:3} descriptors",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def judge(first: Sample, samples: list[Sample], last: Sample, balanced: bool) -> list[str]:
@@ -74,11 +99,35 @@ def judge(first: Sample, samples: list[Sample], last: Sample, balanced: bool) ->
     return found if balanced else [*found, "the books do not close"]
 
 
+def picture(path: Path, samples: list[Sample]) -> None:
+    """Draw what was seen."""
+    pairs = list(pairwise(samples))
+    seen = samples[1:]
+    rates = [(now.requests - was.requests) / max(1, now.seconds - was.seconds) for was, now in pairs]
+    cores = [(now.busy - was.busy) / max(1, now.seconds - was.seconds) for was, now in pairs]
+    draw(
+        path,
+        f"{seen[-1].seconds // 60} minutes, {seen[-1].requests:,} requests",
+        [one.seconds / 60 for one in seen],
+        {
+            "memory, MB": {
+                "daemon": [one.memory / 1000 for one in seen],
+                "store": [one.store_memory / 1000 for one in seen],
+            },
+            "requests a second": {"both doors": rates},
+            "processor, % of one core": {"daemon and store": cores},
+            "open sessions": {"both doors": [one.sessions for one in seen]},
+            "open descriptors": {"daemon": [one.files for one in seen]},
+        },
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/soak")
     parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--rate", type=float, default=20.0, help="new data sessions, calls and messages per second")
     parser.add_argument("--csv", type=Path, help="where to write what was seen, a line every 5 s")
+    parser.add_argument("--graph", type=Path, help="where to draw it, as an SVG")
     options = parser.parse_args()
     seconds = round(options.minutes * 60)
     with tempfile.TemporaryDirectory(prefix="ocs-soak-") as directory, House(Path(directory)) as house:
@@ -89,7 +138,7 @@ def main() -> int:
         while any(one.poll() is None for one in simulators):
             time.sleep(5)
             samples.append(look(house, begun))
-            print(samples[-1], flush=True)
+            say(samples[-1], seconds)
         failed = [one.returncode for one in simulators if one.returncode]
         time.sleep(5)
         last = look(house, begun)
@@ -98,6 +147,8 @@ def main() -> int:
     if options.csv:
         with options.csv.open("w", newline="") as file:
             csv.writer(file).writerows([Sample._fields, first, *samples, last])
+    if options.graph:
+        picture(options.graph, [first, *samples, last])
     print(first, last, sep="\n")
     print("\n".join(problems) or "nothing leaks, the books close")
     return 1 if problems else 0
