@@ -49,6 +49,10 @@ class VaultObserver:
         self._lapsed = _Bound(metrics.reservations_lapsed.labels)
         self._credited = _Bound(metrics.credited_amount.labels)
         self._overrun = _Bound(metrics.overrun_amount.labels)
+        for reason in ("timeout", "connection", "overload", "reply"):
+            self._errors[reason]  # from 0 on: what begins at 1 is no increase to whoever alerts on it
+        for door in ("diameter", "sip"):
+            self._lapsed[door]
         self.listeners: list[Callable[[Entry], None]] = []
         """Told of every entry that is durable."""
 
@@ -80,12 +84,13 @@ class VaultObserver:
         for line in entry.lines:
             if line.asset in UNITS:
                 continue
+            overrun = self._overrun[line.asset]  # from 0 on, as above
             if line.credited > 0:
                 self._credited[line.asset].inc(line.credited / MICRO)
             if line.debited > 0:
                 self._metrics.debited_amount.labels(line.asset, entry.door or HOUSE).inc(line.debited / MICRO)
             if line.overrun > 0:
-                self._overrun[line.asset].inc(line.overrun / MICRO)
+                overrun.inc(line.overrun / MICRO)
         for listener in self.listeners:
             listener(entry)
 
@@ -153,6 +158,7 @@ class DiameterDoor(_Door):
 
     def peer_up(self, peer: str) -> None:
         self._metrics.peer_up.labels(peer).set(1)
+        self._metrics.watchdog_timeouts.labels(peer)
 
     def peer_down(self, peer: str) -> None:
         self._metrics.peer_up.labels(peer).set(0)
@@ -169,6 +175,7 @@ class SipDoor(_Door):
 
     def __init__(self, metrics: Metrics) -> None:
         super().__init__(metrics, "sip", frozenset({401, 402, 403, 404, 480, 487}))
+        self._faults["orphan"]
 
     def received(self) -> None:
         self._begun += 1

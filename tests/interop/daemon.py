@@ -135,6 +135,11 @@ class Daemon:
         peers = self._get("/v1/peers")["peers"]
         return {peer["name"] for peer in peers if peer["door"] == "diameter" and "OPEN" in peer["state"].upper()}
 
+    def turned_away(self) -> int:
+        """How many requests the SIP door has answered 503 so far."""
+        codes = self._get("/v1/overview")["doors"].get("sip", {}).get("codes", {})
+        return int(codes.get("503", 0))
+
     def audit(self) -> dict[str, Any]:
         return self._get("/v1/audit")
 

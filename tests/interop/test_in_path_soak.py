@@ -62,12 +62,14 @@ def test_forty_calls_are_cut_at_the_cap(daemon: Daemon, proxy: Program, crowd: C
 
 def test_five_hundred_calls_at_fifty_a_second(daemon: Daemon, proxy: Program, crowd: Crowd) -> None:
     accounts = [daemon.account(crowd.number(call), "1.00") for call in range(1, 501)]
+    before = daemon.turned_away()
     crowd.callees("callee-answers", 500, {})
     callers = crowd.callers("caller-hangs-up", 500, {}, rate=50, talk=1.5, called=CALLED)
     status = callers.wait(90)
     seconds = all_used(daemon, accounts, "1.00")
     assert set(seconds) <= {0, 2, 3}, seconds
-    assert seconds.count(0) <= 5, seconds  # a busy machine: such calls are refused, not free
+    refused = daemon.turned_away() - before  # a busy machine: such calls are refused, not free
+    assert seconds.count(0) == refused < 100
     assert status == (1 if 0 in seconds else 0)
     assert {sessions(daemon, account) for account, second in zip(accounts, seconds, strict=True) if second} == {1}
 
