@@ -4,11 +4,11 @@ Both ledgers hand the books of one shard, taken at one moment, to ``examine``; `
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from balances.books import MONEY, AccountBook, Purse, SessionBook
-from balances.ledger import Audit, SessionState, Sum
+from balances.ledger import Audit, InTransit, SessionState, Sum
 
 
 @dataclass(slots=True)
@@ -21,6 +21,8 @@ class Findings:
     house: dict[str, Purse]
     available: Counter[str] = field(default_factory=Counter)
     sentences: list[str] = field(default_factory=list)
+    in_transit: Counter[str] = field(default_factory=Counter)
+    """By currency, what accounts of the shard sent and is not known to have been credited."""
 
 
 def add(purse: Purse, other: Purse) -> None:
@@ -57,6 +59,19 @@ def examine(accounts: Iterable[AccountBook], sessions: Iterable[SessionBook], ho
         ours, mirror = found.sums[asset], house.get(asset, Purse())
         if ours != mirror:
             found.sentences.append(f"{asset}: the accounts sum to {_say(ours)}, the house says {_say(mirror)}")
+    return found
+
+
+def check_transit(found: Findings, transfers: Iterable[InTransit], carried: Mapping[str, int]) -> Findings:
+    """Audit what the shard's accounts sent: all that was sent has arrived, or is in transit."""
+    for transfer in transfers:
+        found.in_transit[transfer.currency] += transfer.amount
+    for currency in sorted({*found.in_transit, *(name.partition(":")[0] for name in carried)}):
+        sent, arrived = carried.get(f"{currency}:sent", 0), carried.get(f"{currency}:arrived", 0)
+        if sent - arrived != found.in_transit[currency]:
+            found.sentences.append(
+                f"{currency}: {sent} sent and {arrived} arrived, but {found.in_transit[currency]} in transit"
+            )
     return found
 
 
@@ -118,6 +133,7 @@ def total(shards: Iterable[Findings]) -> Audit:
     sums: dict[str, Purse] = defaultdict(Purse)
     house: dict[str, Purse] = defaultdict(Purse)
     available: Counter[str] = Counter()
+    in_transit: Counter[str] = Counter()
     accounts = sessions = 0
     sentences: list[str] = []
     for found in shards:
@@ -125,6 +141,7 @@ def total(shards: Iterable[Findings]) -> Audit:
         sessions += found.sessions
         sentences += found.sentences
         available.update(found.available)
+        in_transit.update(found.in_transit)
         for asset, purse in found.sums.items():
             add(sums[asset], purse)
         for asset, purse in found.house.items():
@@ -138,6 +155,7 @@ def total(shards: Iterable[Findings]) -> Audit:
                 accounts=sums[asset].counters(),
                 house=house[asset].counters(),
                 available=available[asset],
+                in_transit=in_transit[asset],
             )
             for asset in sorted({*sums, *house})
         ),

@@ -33,8 +33,8 @@ class Keys:
     """The key names of one shard. All that does not depend on a name is made once."""
 
     __slots__ = (
-        "_account", "_answers", "_claim", "_directory", "_entries", "_identity", "_live", "_operation", "_session",
-        "accounts", "confirmed", "due", "house", "outbox", "shard",
+        "_account", "_answers", "_claim", "_directory", "_entries", "_identity", "_live", "_loan", "_operation",
+        "_sent", "_session", "accounts", "carried", "confirmed", "due", "house", "outbox", "shard", "transit",
     )  # fmt: skip
 
     def __init__(self, shard: int) -> None:
@@ -53,11 +53,16 @@ class Keys:
         """String: written to see when everything before it is on disk."""
         self.house = name("house")
         """Hash: ``<asset>:credited`` and so on, the mirror of all accounts of the shard."""
+        self.transit = name("transit")
+        """Hash: transfers sent from this shard and not known to have been credited, packed."""
+        self.carried = name("carried")
+        """Hash: ``<currency>:sent`` and ``:arrived``, all that ever was in transit."""
         self.accounts = name("accts")
         """Sorted set, all scores 0: the ids of the accounts."""
         self._account, self._session, self._answers = beginning("acct"), beginning("sess"), beginning("answ")
         self._live, self._entries, self._operation = beginning("live"), beginning("entr"), beginning("oper")
         self._identity, self._claim, self._directory = beginning("ident"), beginning("name"), beginning("dir")
+        self._loan, self._sent = beginning("loan"), beginning("sent")
 
     def __repr__(self) -> str:
         return f"<keys of shard {self.shard}>"
@@ -99,6 +104,14 @@ class Keys:
     def operation(self, account: str, operation: str) -> bytes:
         """String with TTL: fingerprint and receipt of a movement or gift."""
         return self._operation + encode(f"{account}:{operation}")
+
+    def loan(self, account: str) -> bytes:
+        """String: what the account was lent and has not repaid, packed."""
+        return self._loan + encode(account)
+
+    def sent(self, account: str) -> bytes:
+        """String with TTL: the day of the account's last transfer, and how many it sent then, packed."""
+        return self._sent + encode(account)
 
     def identity(self, identity: Identity) -> bytes:
         """String: ``shard:account`` of its owner."""

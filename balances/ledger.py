@@ -49,6 +49,18 @@ class OutOfRange(LedgerError):
     """An amount or counter would leave the range in which counting is exact."""
 
 
+class LoanOutstanding(LedgerError):
+    """A loan is still to be repaid: there is no other beside it, and nothing is given away meanwhile."""
+
+
+class NotNeeded(LedgerError):
+    """There is still enough to do without a loan."""
+
+
+class TooMany(LedgerError):
+    """The account has sent as many transfers that day as it may."""
+
+
 class Unavailable(Exception):
     """The store did not answer in time: the outcome is *unknown*, and only a repeat with the same id may find out."""
 
@@ -251,7 +263,63 @@ class Receipt(Record, frozen=True, kw_only=True):
     entry: str
     account: Account
     bucket: str | None = None
+    deducted: int = 0
+    """What was debited beside: of a credit, what repaid a loan; of a transfer, its fee."""
     repeated: bool = False
+
+
+class Lending(Record, frozen=True, kw_only=True):
+    """Money lent to an account, to be repaid with a fee by what is next put in. Idempotent by ``operation``."""
+
+    address: Address
+    operation: str
+    amount: int
+    fee: int = 0
+    below: int | None = None
+    """Only while less than this is available; None: whatever there is."""
+    reference: str = ""
+    now: int
+
+
+class Loan(Record, frozen=True, kw_only=True):
+    """What an account was lent and has not repaid yet."""
+
+    amount: int
+    fee: int
+    outstanding: int
+    taken_at: int
+
+
+class Transfer(Record, frozen=True, kw_only=True):
+    """Money sent from an account to another of the same currency. Idempotent by ``operation``.
+
+    Only money that is there can be sent: no credit limit, and nothing while a loan is outstanding.
+    """
+
+    address: Address
+    operation: str
+    to: Address
+    amount: int
+    fee: int = 0
+    """What the sender pays beside it."""
+    day: str = ""
+    """The day, by the sender's clock, for which transfers are counted."""
+    daily: int | None = None
+    """How many may be sent in a day; None: any number."""
+    reference: str = ""
+    now: int
+
+
+class InTransit(Record, frozen=True, kw_only=True):
+    """A transfer that was debited and is not known to have been credited. It belongs to the one it was sent to."""
+
+    sender: Address
+    operation: str
+    to: Address
+    amount: int
+    currency: str
+    reference: str
+    sent_at: int
 
 
 class Quote(Record, frozen=True, kw_only=True):
@@ -346,6 +414,9 @@ class Level(Record, frozen=True, kw_only=True):
     quotes: tuple[Quote | None, ...] = ()
     denied: tuple[str | None, ...] = ()
 
+
+OPERATIONS_KEPT = 30 * 86_400_000
+"""Milliseconds for which a movement, gift, loan or transfer is recognised when it is repeated."""
 
 LEVELS = 8
 """Accounts that one charge may move at most: each is read and written with every request."""
@@ -606,6 +677,8 @@ class Sum(Record, frozen=True, kw_only=True):
     house: Counters
     available: int
     """Sum of remaining over the accounts, without credit limits."""
+    in_transit: int = 0
+    """Sent by accounts, and not known to have been credited to others."""
 
 
 class Audit(Record, frozen=True, kw_only=True):
@@ -649,7 +722,32 @@ class Ledger(Protocol):
         ...
 
     async def move(self, movement: Movement) -> Receipt:
-        """Top up or adjust; raises NoSuchAccount, OperationConflict, InsufficientFunds, OutOfRange."""
+        """Adjust; raises NoSuchAccount, OperationConflict, InsufficientFunds, OutOfRange."""
+        ...
+
+    async def credit(self, movement: Movement) -> Receipt:
+        """Put money in, of which a loan is repaid first; raises NoSuchAccount, OperationConflict, OutOfRange."""
+        ...
+
+    async def lend(self, lending: Lending) -> Receipt:
+        """Lend money; raises NoSuchAccount, OperationConflict, LoanOutstanding, NotNeeded, OutOfRange."""
+        ...
+
+    async def loan(self, address: Address) -> Loan | None:
+        """What is still to be repaid."""
+        ...
+
+    async def send(self, transfer: Transfer) -> Receipt:
+        """Debit a transfer, which is in transit then until ``arrived``; raises NoSuchAccount, OperationConflict,
+        LoanOutstanding, TooMany, InsufficientFunds, OutOfRange."""
+        ...
+
+    async def in_transit(self) -> tuple[InTransit, ...]:
+        """Every transfer that is not known to have been credited."""
+        ...
+
+    async def arrived(self, transfer: InTransit) -> None:
+        """It has been credited: it is in transit no more."""
         ...
 
     async def give(self, gift: Gift) -> Receipt:

@@ -4,14 +4,15 @@ It keeps everything in dictionaries and forgets it at the end of the process. Ev
 in place at its very end: as in the store, either everything happens or nothing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
 import msgspec
 
-from balances import books, charges, holdings, levels
-from balances.audit import examine, total
+from balances import books, charges, holdings, levels, transfers
+from balances.audit import check_transit, examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
 from balances.keys import SHARDS, encode, shard_of
 from balances.ledger import (
@@ -26,13 +27,18 @@ from balances.ledger import (
     Gift,
     Identity,
     InsufficientFunds,
+    InTransit,
     Lapsed,
+    Lending,
     Lift,
     Line,
+    Loan,
+    LoanOutstanding,
     Metering,
     Movement,
     NewAccount,
     NoSuchAccount,
+    NotNeeded,
     OperationConflict,
     OutOfRange,
     Receipt,
@@ -41,6 +47,8 @@ from balances.ledger import (
     Session,
     SessionState,
     Taken,
+    TooMany,
+    Transfer,
     Verdict,
 )
 from balances.money import LIMIT
@@ -53,6 +61,12 @@ RETRY = 60_000
 
 LIFTED = "limit-lifted"
 """Cause of the entry of a consent; its reference begins with the meter's name."""
+
+LOAN, REPAYMENT = "loan", "repayment"
+"""Causes of the entries of what was lent, and of what came back of it, fee included."""
+
+TRANSFER_OUT, TRANSFER_FEE = "transfer-out", "transfer-fee"
+"""Causes of the entries of who sends money."""
 
 DAY = 86_400_000
 """Milliseconds."""
@@ -90,6 +104,12 @@ class Shard:
     due: dict[str, int] = field(default_factory=dict)
     outbox: list[Entry] = field(default_factory=list)
     house: dict[str, Purse] = field(default_factory=dict)
+    loans: dict[str, Loan] = field(default_factory=dict)
+    transit: dict[tuple[str, str], InTransit] = field(default_factory=dict)
+    carried: Counter[str] = field(default_factory=Counter)
+    """By ``<currency>:sent`` and ``:arrived``."""
+    sent: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """By account: the day of its last transfer, and how many it sent then."""
 
 
 class MemoryLedger:
@@ -251,6 +271,113 @@ class MemoryLedger:
         receipt = Receipt(entry=entry, account=account.view())
         self.shards[movement.address.shard].operations[account.address.account, movement.operation] = content, receipt
         return receipt
+
+    async def credit(self, movement: Movement) -> Receipt:
+        content = ("move", movement.amount, movement.cause, movement.reference)
+        account = self._book(movement.address)
+        repeated = self._repeated(movement.address, movement.operation, content)
+        if repeated is not None:
+            return repeated
+        if not 0 < movement.amount < LIMIT:
+            raise OutOfRange("amount")
+        shard, name = self.shards[movement.address.shard], account.address.account
+        loan = shard.loans.get(name)
+        repaid = min(movement.amount, loan.outstanding) if loan else 0
+        before = account.purses()
+        account.money.credited += movement.amount
+        credited, between = books.lines(account, before), account.purses()
+        account.money.debited += repaid
+        if not account.countable():
+            raise OutOfRange("amount")
+        about: dict[str, str | int] = {
+            "at": movement.now,
+            "operation": movement.operation,
+            "reference": movement.reference,
+        }
+        entry = self._put(account, credited, cause=movement.cause, **about)
+        if loan and repaid:
+            self._put(account, books.lines(account, between), cause=REPAYMENT, **about)
+            left = loan.outstanding - repaid
+            del shard.loans[name]
+            if left:
+                shard.loans[name] = msgspec.structs.replace(loan, outstanding=left)
+        receipt = Receipt(entry=entry, account=account.view(), deducted=repaid)
+        shard.operations[name, movement.operation] = content, receipt
+        return receipt
+
+    async def lend(self, lending: Lending) -> Receipt:
+        content = ("lend", lending.reference)
+        account = self._book(lending.address)
+        repeated = self._repeated(lending.address, lending.operation, content)
+        if repeated is not None:
+            return repeated
+        if not (0 < lending.amount < LIMIT and 0 <= lending.fee < LIMIT - lending.amount):
+            raise OutOfRange("amount")
+        shard, name = self.shards[lending.address.shard], account.address.account
+        if name in shard.loans:
+            raise LoanOutstanding(name)
+        if lending.below is not None and account.available >= lending.below:
+            raise NotNeeded(name)
+        before = account.purses()
+        account.money.credited += lending.amount
+        if not account.countable():
+            raise OutOfRange("amount")
+        entry = self._put(
+            account, books.lines(account, before), at=lending.now, operation=lending.operation, cause=LOAN,
+            reference=lending.reference,
+        )  # fmt: skip
+        owed = lending.amount + lending.fee
+        shard.loans[name] = Loan(amount=lending.amount, fee=lending.fee, outstanding=owed, taken_at=lending.now)
+        receipt = Receipt(entry=entry, account=account.view())
+        shard.operations[name, lending.operation] = content, receipt
+        return receipt
+
+    async def loan(self, address: Address) -> Loan | None:
+        return self.shards[address.shard].loans.get(address.account)
+
+    async def send(self, transfer: Transfer) -> Receipt:
+        content = ("send", transfer.to, transfer.amount, transfer.reference)
+        account = self._book(transfer.address)
+        repeated = self._repeated(transfer.address, transfer.operation, content)
+        if repeated is not None:
+            return repeated
+        if not (0 < transfer.amount < LIMIT and 0 <= transfer.fee < LIMIT - transfer.amount):
+            raise OutOfRange("amount")
+        shard, name = self.shards[transfer.address.shard], account.address.account
+        if name in shard.loans:
+            raise LoanOutstanding(name)
+        day, sent = shard.sent.get(name, ("", 0))
+        sent = sent if day == transfer.day else 0
+        if transfer.daily is not None and sent >= transfer.daily:
+            raise TooMany(name)
+        if account.money.remaining < transfer.amount + transfer.fee:
+            raise InsufficientFunds("less is there")
+        before = account.purses()
+        account.money.debited += transfer.amount
+        debited, between = books.lines(account, before), account.purses()
+        account.money.debited += transfer.fee
+        if not account.countable():
+            raise OutOfRange("amount")
+        reference = f"to {transfer.to.account} {transfer.reference}".strip()
+        about: dict[str, str | int] = {"at": transfer.now, "operation": transfer.operation, "reference": reference}
+        entry = self._put(account, debited, cause=TRANSFER_OUT, **about)
+        if transfer.fee:
+            self._put(account, books.lines(account, between), cause=TRANSFER_FEE, **about)
+        shard.transit[name, transfer.operation] = transfers.on_its_way(transfer, account.currency)
+        shard.carried[f"{account.currency}:sent"] += transfer.amount
+        shard.sent[name] = transfer.day, sent + 1
+        receipt = Receipt(entry=entry, account=account.view(), deducted=transfer.fee)
+        shard.operations[name, transfer.operation] = content, receipt
+        return receipt
+
+    async def in_transit(self) -> tuple[InTransit, ...]:
+        found = [transfer for shard in self.shards for transfer in shard.transit.values()]
+        return tuple(sorted(found, key=transfers.order))
+
+    async def arrived(self, transfer: InTransit) -> None:
+        shard = self.shards[transfer.sender.shard]
+        if shard.transit.pop((transfer.sender.account, transfer.operation), None):
+            shard.carried[f"{transfer.currency}:arrived"] += transfer.amount
 
     async def give(self, gift: Gift) -> Receipt:
         content = ("give", gift.offer, gift.unit, gift.amount, gift.priority)
@@ -528,7 +655,11 @@ class MemoryLedger:
     async def audit(self) -> Audit:
         return total(
             [
-                examine(list(shard.accounts.values()), list(shard.sessions.values()), shard.house)
+                check_transit(
+                    examine(list(shard.accounts.values()), list(shard.sessions.values()), shard.house),
+                    shard.transit.values(),
+                    shard.carried,
+                )
                 for shard in self.shards
             ]
         )

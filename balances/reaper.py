@@ -1,4 +1,7 @@
-"""The reaper: lapses sessions nobody renewed and writes off expired buckets. Any number may run; none leads."""
+"""The reaper: lapses sessions nobody renewed, writes off expired buckets, carries on transfers somebody left lying.
+
+Any number may run; none leads.
+"""
 
 import asyncio
 import logging
@@ -6,6 +9,7 @@ from collections.abc import Callable
 
 from balances.ledger import Ledger, Unavailable
 from balances.observer import Observer, Unobserved
+from balances.transfers import carry_stranded, transfer_name
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,7 @@ class Reaper:
         self.interval = interval
         self.batch = batch
         self.observer: Observer = observer or Unobserved()
+        self._stuck: set[str] = set()
 
     async def run(self) -> None:
         """Reap until cancelled. A store that is away, or one bad round, only delays it."""
@@ -46,9 +51,18 @@ class Reaper:
             if found < self.batch:
                 await asyncio.sleep(self.interval)
 
+    async def _carry_on(self, now: int) -> None:
+        """Say once of a transfer that it cannot be credited."""
+        stuck = {transfer_name(transfer) for transfer in await carry_stranded(self.ledger, now)}
+        for name in sorted(stuck - self._stuck):
+            log.warning("%s cannot be credited: it stays in transit", name)
+        self._stuck = stuck
+
     async def reap(self) -> int:
         """One round; returns how many sessions lapsed. Raises Unavailable."""
-        lapsed = await self.ledger.expire(self.clock(), self.batch)
+        now = self.clock()
+        await self._carry_on(now)
+        lapsed = await self.ledger.expire(now, self.batch)
         for session in lapsed:
             self.observer.lapsed(session.door)
         return len(lapsed)

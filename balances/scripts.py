@@ -10,7 +10,10 @@ from importlib.resources import files
 
 from balances.link import Function, Script
 
-VERBS = ("open", "change", "move", "give", "lift", "charge", "refund", "expire", "entries", "sessions", "audit")
+VERBS = (
+    "open", "change", "move", "credit", "lend", "send", "arrive", "give", "lift", "charge", "refund", "expire",
+    "entries", "sessions", "audit",
+)  # fmt: skip
 
 FUNCTIONS = ("charge",)
 """Verbs whose file ends with a function of their name."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
-from balances import books, levels, wire
-from balances.audit import Findings, examine, total
+from balances import books, levels, transfers, wire
+from balances.audit import Findings, check_transit, examine, total
 from balances.books import AccountBook, Purse, SessionBook
 from balances.confirmation import Confirmation
 from balances.keys import META, SHARDS, Keys, encode, identity_name, shard_of
 from balances.ledger import (
+    OPERATIONS_KEPT,
     Account,
     AccountChange,
     Address,
@@ -29,12 +30,17 @@ from balances.ledger import (
     Gift,
     Identity,
     InsufficientFunds,
+    InTransit,
     Lapsed,
     LedgerError,
+    Lending,
     Lift,
+    Loan,
+    LoanOutstanding,
     Movement,
     NewAccount,
     NoSuchAccount,
+    NotNeeded,
     OperationConflict,
     OutOfRange,
     Phase,
@@ -43,11 +49,21 @@ from balances.ledger import (
     Refunded,
     Session,
     Taken,
+    TooMany,
+    Transfer,
     Unavailable,
     Verdict,
 )
 from balances.link import Link
-from balances.memory import DAY, LIFTED, RETRY
+from balances.memory import (
+    DAY,
+    LIFTED,
+    LOAN,
+    REPAYMENT,
+    RETRY,
+    TRANSFER_FEE,
+    TRANSFER_OUT,
+)
 from balances.money import LIMIT
 from balances.scripts import VERBS, script
 from balances.server import Durability, StoreRefused, check_server
@@ -55,9 +71,6 @@ from balances.wire import bounded, pack, text
 
 FORMAT = 7
 """Version of how data lie in the store."""
-
-OPERATIONS_KEPT = 30 * DAY
-"""Milliseconds for which a movement or gift is recognised when it is repeated."""
 
 _BEGINNINGS = (Phase.OPEN, Phase.EVENT)
 
@@ -70,6 +83,9 @@ _ERRORS: dict[bytes, type[LedgerError]] = {
     b"conflict": OperationConflict,
     b"insufficient-funds": InsufficientFunds,
     b"out-of-range": OutOfRange,
+    b"loan-outstanding": LoanOutstanding,
+    b"not-needed": NotNeeded,
+    b"too-many": TooMany,
 }
 
 
@@ -83,6 +99,8 @@ class ShardBooks:
     house: dict[str, Purse]
     due: set[str]
     last: str
+    transit: list[InTransit]
+    carried: dict[str, int]
 
 
 class StoreLedger:
@@ -282,6 +300,82 @@ class StoreLedger:
         await self._confirm(movement.address, movement.operation)
         return _receipt(movement.address, reply)
 
+    async def credit(self, movement: Movement) -> Receipt:
+        content = pack(["move", str(movement.amount), movement.cause, movement.reference])
+        fields = [
+            movement.address.account,
+            movement.operation,
+            _fingerprint(content),
+            bounded(movement.amount),
+            movement.cause,
+            movement.reference,
+            movement.now,
+            OPERATIONS_KEPT,
+            REPAYMENT,
+        ]
+        return await self._do_once("credit", movement.address, movement.operation, fields)
+
+    async def lend(self, lending: Lending) -> Receipt:
+        fields = [
+            lending.address.account,
+            lending.operation,
+            _fingerprint(pack(["lend", lending.reference])),
+            bounded(lending.amount),
+            bounded(lending.fee),
+            -1 if lending.below is None else bounded(lending.below),
+            LOAN,
+            lending.reference,
+            lending.now,
+            OPERATIONS_KEPT,
+        ]
+        return await self._do_once("lend", lending.address, lending.operation, fields)
+
+    async def loan(self, address: Address) -> Loan | None:
+        packed = await self.link.call("GET", self.keys[address.shard].loan(address.account))
+        return None if packed is None else wire.read_loan(packed)
+
+    async def send(self, transfer: Transfer) -> Receipt:
+        keys, account = self.keys[transfer.address.shard], transfer.address.account
+        content = ["send", transfer.to.shard, transfer.to.account, str(transfer.amount), transfer.reference]
+        fields = [
+            account,
+            transfer.operation,
+            _fingerprint(pack(content)),
+            bounded(transfer.amount),
+            bounded(transfer.fee),
+            transfer.day,
+            -1 if transfer.daily is None else bounded(transfer.daily),
+            TRANSFER_OUT,
+            TRANSFER_FEE,
+            f"to {transfer.to.account} {transfer.reference}".strip(),
+            transfer.now,
+            OPERATIONS_KEPT,
+        ]
+        currency = (await self.account(transfer.address)).currency
+        more = [encode(transfers.transfer_name(transfer)), wire.pack_transit(transfer, currency)]
+        names = [keys.transit, keys.carried, keys.sent(account)]
+        return await self._do_once("send", transfer.address, transfer.operation, fields, names, more)
+
+    async def _do_once(
+        self, verb: str, address: Address, operation: str, fields: list[Any], keys: Sequence[bytes] = (),
+        more: Sequence[bytes] = (),
+    ) -> Receipt:  # fmt: skip
+        """A movement that knows of loans."""
+        names = [*self._books_of(address, operation), self.keys[address.shard].loan(address.account), *keys]
+        reply = await self._do(verb, names, operation, pack(fields), *more)
+        await self._confirm(address, operation)
+        return _receipt(address, reply)
+
+    async def in_transit(self) -> tuple[InTransit, ...]:
+        found = await asyncio.gather(*[self.link.call("HVALS", keys.transit) for keys in self.keys])
+        known = [wire.read_transit(shard, packed) for shard, all in enumerate(found) for packed in all]
+        return tuple(sorted(known, key=transfers.order))
+
+    async def arrived(self, transfer: InTransit) -> None:
+        keys = self.keys[transfer.sender.shard]
+        name = encode(transfers.transfer_name(transfer))
+        await self._run("arrive", [keys.transit, keys.carried], name, transfer.currency, transfer.amount)
+
     async def give(self, gift: Gift) -> Receipt:
         content = pack(["give", gift.offer, gift.unit.value, str(gift.amount), gift.priority])
         fields = [
@@ -431,7 +525,7 @@ class StoreLedger:
     async def snapshot(self, keys: Keys) -> ShardBooks:
         """All books of a shard as they are at one moment."""
         prefixes = keys.account(""), keys.live(""), keys.session("")
-        names = [keys.accounts, keys.due, keys.house, keys.outbox]
+        names = [keys.accounts, keys.due, keys.house, keys.outbox, keys.transit, keys.carried]
         return await asyncio.to_thread(_read_books, keys.shard, await self._run("audit", names, *prefixes))
 
     async def probe(self) -> None:
@@ -461,17 +555,18 @@ def _fingerprint(content: bytes) -> bytes:
 
 
 def _receipt(address: Address, reply: list[Any]) -> Receipt:
-    word, entry, packed, bucket = reply
+    word, entry, packed, bucket, *deducted = reply
     return Receipt(
         entry=text(entry),
         account=wire.read_account(address, packed).view(),
         bucket=text(bucket) or None,
+        deducted=deducted[0] if deducted else 0,
         repeated=word == b"repeated",
     )
 
 
 def _read_books(shard: int, books: list[Any]) -> ShardBooks:
-    accounts, sessions, house, due, last = books
+    accounts, sessions, house, due, last, transit, carried = books
     return ShardBooks(
         shard=shard,
         accounts=[
@@ -482,12 +577,14 @@ def _read_books(shard: int, books: list[Any]) -> ShardBooks:
         house=wire.read_house(house),
         due={text(name[2:]) for name in due if name.startswith(b"s:")},
         last=text(last),
+        transit=[wire.read_transit(shard, packed) for packed in transit],
+        carried={text(name): int(amount) for name, amount in zip(carried[::2], carried[1::2], strict=True)},
     )
 
 
 def _examine(books: ShardBooks) -> Findings:
     """Audit what the script read; the reaper must know every open session."""
-    found = examine(books.accounts, books.sessions, books.house)
+    found = check_transit(examine(books.accounts, books.sessions, books.house), books.transit, books.carried)
     live = {session.id for session in books.sessions}
     found.sentences += [f"session {name} is open, but would never lapse" for name in sorted(live - books.due)]
     found.sentences += [f"session {name} is due, but of no account" for name in sorted(books.due - live)]

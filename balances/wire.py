@@ -19,8 +19,10 @@ from balances.ledger import (
     Grant,
     Identity,
     IdentityType,
+    InTransit,
     Lapse,
     Line,
+    Loan,
     Metering,
     NewAccount,
     Overage,
@@ -29,6 +31,7 @@ from balances.ledger import (
     Refunded,
     SessionState,
     Status,
+    Transfer,
     Unit,
     Verdict,
 )
@@ -374,6 +377,39 @@ def read_entry(shard: int, entry: bytes, packed: bytes) -> Entry:
         lines=tuple(lines),
         level=fields[own] if own < len(fields) else 0,
         margin=None if own == len(fields) or fields[own + 1] is False else fields[own + 1],
+    )
+
+
+def read_loan(packed: bytes) -> Loan:
+    amount, fee, outstanding, taken_at = unpack(packed)
+    return Loan(amount=amount, fee=fee, outstanding=outstanding, taken_at=taken_at)
+
+
+def pack_transit(transfer: Transfer, currency: str) -> bytes:
+    return pack(
+        [
+            transfer.address.account,
+            transfer.operation,
+            transfer.to.shard,
+            transfer.to.account,
+            bounded(transfer.amount),
+            currency,
+            transfer.reference,
+            transfer.now,
+        ]
+    )
+
+
+def read_transit(shard: int, packed: bytes) -> InTransit:
+    sender, operation, to_shard, to, amount, currency, reference, sent_at = unpack(packed)
+    return InTransit(
+        sender=Address(shard=shard, account=text(sender)),
+        operation=text(operation),
+        to=Address(shard=to_shard, account=text(to)),
+        amount=amount,
+        currency=text(currency),
+        reference=text(reference),
+        sent_at=sent_at,
     )
 
 

@@ -2,10 +2,11 @@
 -- audit: the books of a shard as they are at one moment.
 -- uses:
 --
--- KEYS  1 ids of the accounts  2 due  3 house  4 outbox
+-- KEYS  1 ids of the accounts  2 due  3 house  4 outbox  5 transit  6 carried
 -- ARGV  key prefixes: 1 account  2 live  3 session
 -- Output  {flat list: account id, packed account; flat list: session id, packed session of all open sessions;
---         house as field, value; members of due; id of the outbox's last entry ever, or "0-0"}
+--         house as field, value; members of due; id of the outbox's last entry ever, or "0-0";
+--         transfers in transit, packed; what was carried as field, value}
 -- Errors  none of its own
 
 local accounts, sessions = {}, {}
@@ -31,4 +32,5 @@ if redis.call('EXISTS', KEYS[4]) == 1 then
         if about[i] == 'last-generated-id' then last = about[i + 1] end
     end
 end
-return { accounts, sessions, redis.call('HGETALL', KEYS[3]), redis.call('ZRANGE', KEYS[2], 0, -1), last }
+return { accounts, sessions, redis.call('HGETALL', KEYS[3]), redis.call('ZRANGE', KEYS[2], 0, -1), last,
+    redis.call('HVALS', KEYS[5]), redis.call('HGETALL', KEYS[6]) }

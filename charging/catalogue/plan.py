@@ -10,6 +10,7 @@ from charging.catalogue.periods import Meter
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
 from charging.catalogue.times import Clock
+from charging.catalogue.wallets import Wallet
 from charging.event import Change, FinalUnits, ServiceKind, TimePeriods
 from charging.rating import Rounding, Tariff
 
@@ -123,6 +124,7 @@ class Plan(Record, frozen=True, kw_only=True):
     """Does anything change with time?"""
     tax: tuple[int, int] | None = None
     """The share of every price that is tax, as numerator and denominator."""
+    wallet: Wallet = Wallet()
     successors: tuple[tuple[int, "Plan"], ...] = ()
     """The plans that replace this one, and from when on (milliseconds), in order."""
 

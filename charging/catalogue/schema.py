@@ -159,6 +159,23 @@ class MeterText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     throttle: str = ""
 
 
+class LoanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An emergency credit: how much, what it costs, and how little must be left."""
+
+    amount: str
+    fee: str = "0"
+    when_below: str = ""
+
+
+class TransferText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How money may be sent to another subscriber."""
+
+    fee: str = "0"
+    minimum: str = "0"
+    maximum: str = ""
+    daily: int | None = None
+
+
 class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a subscriber may use, per kind of service."""
 
@@ -170,6 +187,9 @@ class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tax: str = ""
     replaces: str = ""
     since: date | None = None
+    loan: LoanText | None = None
+    transfer: TransferText | None = None
+    warn_below: Words = ()
     data: tuple[RuleText, ...] = ()
     voice: tuple[RuleText, ...] = ()
     sms: tuple[RuleText, ...] = ()

@@ -1,19 +1,21 @@
 """``ocs account``: open, look at, top up, correct, suspend."""
 
-import uuid
 from typing import Any
 
 import click
 from rich.console import Group
 
-from ocs.cli.client import Session, is_identity, json_option, show, table
-
-_key = click.option("--key", help="Idempotency-Key: the same key again does nothing twice. Default: a new one.")
+from ocs.cli.client import Session, is_identity, json_option, key_option, once, show, table
+from ocs.cli.purse import loan, transfer
 
 
 @click.group()
 def account() -> None:
     """Accounts: who pays, and what they have."""
+
+
+for command in (loan, transfer):
+    account.add_command(command)
 
 
 @account.command()
@@ -87,7 +89,7 @@ def list_all(session: Session, after: str, limit: int, as_json: bool) -> None:
 @click.argument("id")
 @click.argument("amount")
 @click.option("--reference", default="", help="What the ledger entry says.")
-@_key
+@key_option
 @json_option
 @click.pass_obj
 def topup(session: Session, id: str, amount: str, reference: str, key: str | None, as_json: bool) -> None:
@@ -100,7 +102,7 @@ def topup(session: Session, id: str, amount: str, reference: str, key: str | Non
 @click.argument("id")
 @click.argument("amount")
 @click.option("--reason", required=True, help="Why; it stays in the ledger.")
-@_key
+@key_option
 @json_option
 @click.pass_obj
 def adjust(session: Session, id: str, amount: str, reason: str, key: str | None, as_json: bool) -> None:
@@ -111,12 +113,12 @@ def adjust(session: Session, id: str, amount: str, reason: str, key: str | None,
 @account.command()
 @click.argument("id")
 @click.argument("offer")
-@_key
+@key_option
 @json_option
 @click.pass_obj
 def give(session: Session, id: str, offer: str, key: str | None, as_json: bool) -> None:
     """Give an account a bundle of the catalogue."""
-    done = _once(session, (id, "buckets"), {"offer": offer}, key)
+    done = once(session, (id, "buckets"), {"offer": offer}, key)
     show(done, as_json, lambda data: table(_BUCKET, [_bucket(data["bucket"])], title=data["account"]))
 
 
@@ -134,26 +136,19 @@ def suspend(session: Session, id: str, status: str, as_json: bool) -> None:
 @click.argument("id")
 @click.argument("meter")
 @click.option("--reference", default="", help="How consent was given; it stays in the ledger.")
-@_key
+@key_option
 @json_option
 @click.pass_obj
 def lift(session: Session, id: str, meter: str, reference: str, key: str | None, as_json: bool) -> None:
     """Lift a meter's limits until its period ends: the subscriber consents to spend more."""
     body = {"reference": reference or "ocs account lift"}
-    done = _once(session, (id, "meters", meter, "lift"), body, key)
+    done = once(session, (id, "meters", meter, "lift"), body, key)
     show(done, as_json, lambda data: f"{data['account']}: {data['meter']} lifted until {data['ends_at']}")
 
 
 def _move(session: Session, id: str, kind: str, body: object, key: str | None, as_json: bool) -> None:
-    done = _once(session, (id, kind), body, key)
+    done = once(session, (id, kind), body, key)
     show(done, as_json, lambda data: f"{data['account']}: {data['amount']} (entry {data['entry']})")
-
-
-def _once(session: Session, path: tuple[str, ...], body: object, key: str | None) -> Any:
-    """Do it once for the key, or for a new one that is said."""
-    key = key or f"cli-{uuid.uuid4()}"
-    click.echo(f"Idempotency-Key: {key}", err=True)
-    return session.call("POST", "v1", "accounts", *path, body=body, key=key)
 
 
 _BUCKET = ("offer", "unit", ">initial", ">remaining", ">reserved", "starts", "ends")

@@ -5,6 +5,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -27,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 
+key_option = click.option("--key", help="Idempotency-Key: the same key again does nothing twice. Default: a new one.")
 
 IDENTITY_TYPES = ("e164", "imsi", "sip", "nai", "private")
 
@@ -122,6 +124,13 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return ": ".join(str(problem[name]) for name in ("title", "detail") if problem.get(name))
     except (ValueError, TypeError, AttributeError):
         return f"HTTP {error.code}"
+
+
+def once(session: Session, path: tuple[str, ...], body: object, key: str | None) -> Any:
+    """Do it to an account, once for the key, or for a new one that is said."""
+    key = key or f"cli-{uuid.uuid4()}"
+    click.echo(f"Idempotency-Key: {key}", err=True)
+    return session.call("POST", "v1", "accounts", *path, body=body, key=key)
 
 
 def show(data: Any, as_json: bool, human: Callable[[Any], object]) -> None:

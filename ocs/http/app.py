@@ -18,6 +18,7 @@ from ocs.http import (
     catalogues,
     events,
     health,
+    loans,
     movements,
     notices,
     openapi,
@@ -29,6 +30,7 @@ from ocs.http import (
     sessions,
     tariffs,
     trail,
+    transfers,
 )
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
@@ -47,6 +49,8 @@ log = logging.getLogger(__name__)
 OPERATIONS: tuple[Operation, ...] = (
     *accounts.OPERATIONS,
     *movements.OPERATIONS,
+    *loans.OPERATIONS,
+    *transfers.OPERATIONS,
     *sessions.OPERATIONS,
     *orphans.OPERATIONS,
     *pricing.OPERATIONS,

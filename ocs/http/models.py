@@ -99,6 +99,20 @@ class LiftCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reference: Text = ""
 
 
+class LoanCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The plan's emergency credit is taken."""
+
+    reference: Text = ""
+
+
+class TransferCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money sent to the account ``to``, in the currency of both."""
+
+    to: AccountId
+    amount: Amount
+    reference: Text = ""
+
+
 class AccountsQuery(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``identity`` as ``type:value`` finds its account; else a page in the order of ids, after the id ``after``."""
 
@@ -273,12 +287,74 @@ class AccountList(Record, frozen=True, kw_only=True):
     next: str | None
 
 
+class LoanView(Record, frozen=True, kw_only=True):
+    """A loan: ``outstanding`` of it and its fee is still to be repaid."""
+
+    amount: Amount
+    fee: Amount
+    outstanding: Amount
+    taken_at: Moment
+
+
+class LoanOffer(Record, frozen=True, kw_only=True):
+    """What may be borrowed, at which fee, and how little must be available for it (null: it does not matter)."""
+
+    amount: Amount
+    fee: Amount
+    when_below: Amount | None
+
+
+class LoanStateView(Record, frozen=True, kw_only=True):
+    """The loan that is outstanding, and what the plan offers; null: there is none."""
+
+    loan: LoanView | None
+    offer: LoanOffer | None
+
+
+class LoanGiven(Record, frozen=True, kw_only=True):
+    """A loan taken: its ledger entry, and the account's money as it was right after."""
+
+    entry: str
+    account: str
+    money: MoneyView
+
+
+class TransferView(Record, frozen=True, kw_only=True):
+    """A transfer: the sender's ledger entry, and the sender's money as it was right after."""
+
+    entry: str
+    account: str
+    to: str
+    amount: Amount
+    fee: Amount
+    reference: str
+    money: MoneyView
+
+
+class InTransitView(Record, frozen=True, kw_only=True):
+    """A transfer that was debited and is not known to have been credited."""
+
+    account: str
+    to: str
+    amount: Amount
+    currency: str
+    reference: str
+    sent_at: Moment
+
+
+class InTransitList(Record, frozen=True, kw_only=True):
+    """Those sent first come first. Nothing stays here long: what does is for a person to look into."""
+
+    transfers: tuple[InTransitView, ...]
+
+
 class TopUpView(Record, frozen=True, kw_only=True):
-    """A top-up: its ledger entry, and the account's money as it was right after."""
+    """A top-up: its ledger entry, and the account's money as it was right after. ``repaid``: of a loan, from it."""
 
     entry: str
     account: str
     amount: Amount
+    repaid: Amount
     reference: str
     money: MoneyView
 
@@ -386,13 +462,17 @@ class PeerList(Record, frozen=True, kw_only=True):
 
 
 class SumView(Record, frozen=True, kw_only=True):
-    """Money of one currency over all accounts; ``available`` without credit limits."""
+    """Money of one currency over all accounts; ``available`` without credit limits.
+
+    ``in_transit``: sent by accounts, and not known to have been credited to others.
+    """
 
     credited: Amount
     debited: Amount
     reserved: Amount
     available: Amount
     overrun: Amount
+    in_transit: Amount
 
 
 class AllowanceView(Record, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Money and bundles in and out: top-ups, adjustments, gifts; consent to spend more.
 
-Each happens once for its Idempotency-Key.
+Each happens once for its Idempotency-Key. A top-up repays a loan first.
 
 The answers are made of the request and the stored receipt (the account as it was right after) only, so that a repeat
 says the same word for word.
@@ -44,7 +44,7 @@ async def top_up(house: House, call: Call[TopUpCreate, None]) -> Reply:
         reference=call.body.reference,
         now=house.clock(),
     )
-    receipt = await house.ledger.move(movement)
+    receipt = await house.ledger.credit(movement)
     if not receipt.repeated:
         house.credited(movement.address)
     return Reply(
@@ -53,6 +53,7 @@ async def top_up(house: House, call: Call[TopUpCreate, None]) -> Reply:
             entry=receipt.entry,
             account=movement.address.account,
             amount=format_amount(amount),
+            repaid=format_amount(receipt.deducted),
             reference=movement.reference,
             money=money_view(receipt.account),
         ),

@@ -10,11 +10,14 @@ from starlette.responses import Response
 from balances.ledger import (
     InsufficientFunds,
     LedgerError,
+    LoanOutstanding,
     NoSuchAccount,
+    NotNeeded,
     OperationConflict,
     OutOfRange,
     Record,
     Taken,
+    TooMany,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +47,11 @@ class Kind(StrEnum):
     WRONG_CURRENCY = "wrong-currency"
     NOT_CHARGEABLE = "not-chargeable"
     INSUFFICIENT_FUNDS = "insufficient-funds"
+    NOT_ACTIVE = "not-active"
+    NOT_OFFERED = "not-offered"
+    LOAN_OUTSTANDING = "loan-outstanding"
+    NOT_NEEDED = "not-needed"
+    TOO_MANY_TRANSFERS = "too-many-transfers"
     OUT_OF_RANGE = "out-of-range"
     NOT_REASONABLE = "not-reasonable"
     OUTCOME_UNKNOWN = "outcome-unknown"
@@ -78,6 +86,11 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.WRONG_CURRENCY: (422, "The plan is in another currency"),
     Kind.NOT_CHARGEABLE: (422, "The account cannot be charged with this parent"),
     Kind.INSUFFICIENT_FUNDS: (422, "Less than nothing would be left"),
+    Kind.NOT_ACTIVE: (422, "The account is not active"),
+    Kind.NOT_OFFERED: (422, "The plan does not offer this"),
+    Kind.LOAN_OUTSTANDING: (422, "A loan is still to be repaid"),
+    Kind.NOT_NEEDED: (422, "Enough is available without a loan"),
+    Kind.TOO_MANY_TRANSFERS: (429, "As many transfers as may be were sent today"),
     Kind.OUT_OF_RANGE: (422, "The amount leaves the range in which counting is exact"),
     Kind.NOT_REASONABLE: (422, "The request makes no sense"),
     Kind.OUTCOME_UNKNOWN: (503, "The store did not answer in time"),
@@ -96,6 +109,9 @@ LEDGER: dict[type[LedgerError], Kind] = {
     OperationConflict: Kind.OPERATION_CONFLICT,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
     OutOfRange: Kind.OUT_OF_RANGE,
+    LoanOutstanding: Kind.LOAN_OUTSTANDING,
+    NotNeeded: Kind.NOT_NEEDED,
+    TooMany: Kind.TOO_MANY_TRANSFERS,
 }
 
 

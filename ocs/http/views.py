@@ -32,6 +32,12 @@ CAUSES = {
     "abort": "session aborted",
     "lapsed": "session lapsed unrenewed",
     "expired": "bundle expired",
+    "loan": "loan taken",
+    "repayment": "loan repaid",
+    "transfer-out": "transfer sent",
+    "transfer-fee": "fee of the transfer",
+    "transfer-in": "transfer received",
+    "voucher": "voucher redeemed",
     "limit-lifted": "spending limit lifted by consent",
 }
 """The causes in the ledger's entries as a person would say them; others stand for themselves."""
@@ -203,6 +209,7 @@ def _sum_view(one: Sum) -> SumView:
         reserved=format_amount(one.accounts.reserved),
         available=format_amount(one.available),
         overrun=format_amount(one.accounts.overrun),
+        in_transit=format_amount(one.in_transit),
     )
 
 

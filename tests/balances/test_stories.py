@@ -1,5 +1,6 @@
 """Runs the stories in ``stories/`` on both ledgers; ``stories/README.md`` explains their language."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from balances.ledger import (
     Gift,
     Lapse,
     Ledger,
+    LedgerError,
+    Lending,
     Level,
     Lift,
     Metering,
@@ -24,12 +27,15 @@ from balances.ledger import (
     Overage,
     Phase,
     Quote,
+    Receipt,
     Refund,
     Status,
+    Transfer,
     Unit,
     Use,
 )
 from balances.price import Price, Step
+from balances.transfers import carry, on_its_way
 from tests.ledgers import chain_above
 
 
@@ -69,6 +75,7 @@ class Teller:
         self.operations = 0
         self.quotes: dict[str, Quote] = {}
         self.addresses: dict[str, Address] = {}
+        self.transfers: dict[str, Transfer] = {}
 
     async def tell(self, line: str) -> None:
         action, _, expected = (part.strip() for part in line.partition("->"))
@@ -135,6 +142,53 @@ class Teller:
         await self.ledger.move(
             Movement(address=address, operation=operation, amount=amount, cause="topup", now=self.now)
         )
+
+    async def do_credit(self, words: list[str], expected: str) -> None:
+        account, operation, amount = words
+        movement = Movement(
+            address=self.addresses[account], operation=operation, amount=int(amount), cause="topup", now=self.now
+        )
+        await self.expect_of(self.ledger.credit(movement), expected)
+
+    async def do_lend(self, words: list[str], expected: str) -> None:
+        account, operation, amount, *options = words
+        lending = Lending(
+            address=self.addresses[account], operation=operation, amount=int(amount), now=self.now, **pairs(options)
+        )
+        await self.expect_of(self.ledger.lend(lending), expected)
+
+    async def do_loan(self, words: list[str], expected: str) -> None:
+        loan = await self.ledger.loan(self.addresses[words[0]])
+        if expected == "none":
+            assert loan is None
+        else:
+            self.expect(loan, pairs(expected.split()))
+
+    async def do_send(self, words: list[str], expected: str) -> None:
+        sender, operation, to, amount, *options = words
+        self.transfers[operation] = Transfer(
+            address=self.addresses[sender], operation=operation, to=self.addresses[to], amount=int(amount),
+            now=self.now, **pairs(options),
+        )  # fmt: skip
+        await self.expect_of(self.ledger.send(self.transfers[operation]), expected)
+
+    async def do_carry(self, words: list[str], _: str) -> None:
+        await carry(self.ledger, on_its_way(self.transfers[words[0]], "EUR"), self.now)
+
+    async def do_transit(self, _: list[str], expected: str) -> None:
+        found = await self.ledger.in_transit()
+        assert [f"{one.sender.account}:{one.to.account}:{one.amount}" for one in found] == expected.split()
+        money = [one.in_transit for one in (await self.ledger.audit()).sums if one.asset == "EUR"]
+        assert money == [sum(one.amount for one in found)]
+
+    async def expect_of(self, doing: Awaitable[Receipt], expected: str) -> None:
+        """What the receipt says, or the name of the error."""
+        if expected and "=" not in expected:
+            with pytest.raises(LedgerError) as refused:
+                await doing
+            assert refused.type.__name__ == expected
+        else:
+            self.expect(await doing, pairs(expected.split()))
 
     async def do_give(self, words: list[str], _: str) -> None:
         self.operations += 1

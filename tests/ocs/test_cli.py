@@ -52,6 +52,20 @@ def test_an_account_from_opening_to_suspension(ocs):
     assert [one["id"] for one in page["accounts"]] == ["cli-1"]
 
 
+def test_a_loan_and_a_transfer(ocs):
+    for name in ("cli-lender", "cli-friend"):
+        ocs("account", "create", name)
+    assert "2.00" in ocs("account", "loan", "cli-lender").stdout
+    assert "available 2.00" in ocs("account", "loan", "cli-lender", "--take").stdout
+    assert json.loads(ocs("account", "loan", "cli-lender", "--json").stdout)["loan"]["outstanding"] == "2.20"
+    assert "loan" in ocs("account", "transfer", "cli-lender", "cli-friend", "1.00", code=4).stderr
+    ocs("account", "topup", "cli-lender", "5.00")
+    sent = json.loads(ocs("account", "transfer", "cli-lender", "cli-friend", "1.00", "--key", "t1", "--json").stdout)
+    assert (sent["to"], sent["fee"], sent["money"]["balance"]) == ("cli-friend", "0.10", "3.70")
+    assert "1.00 to cli-friend" in ocs("account", "transfer", "cli-lender", "cli-friend", "1.00", "--key", "t1").stdout
+    assert json.loads(ocs("account", "show", "cli-friend", "--json").stdout)["money"]["balance"] == "1.00"
+
+
 def test_the_daemon_s_refusal_is_said_and_is_exit_4(ocs):
     assert "error: " in ocs("account", "show", "nobody", code=4).stderr
     assert "nobody" in ocs("account", "topup", "nobody", "1", code=4).stderr

@@ -6,10 +6,11 @@ local function repeated(key, fingerprint)
     if not packed then return end
     local known = cmsgpack.unpack(packed)
     if known[1] ~= fingerprint then return { 'conflict' } end
-    return { 'repeated', known[2], known[3], known[4] }
+    return { 'repeated', known[2], known[3], known[4], known[5] }
 end
 
-local function remember(key, fingerprint, entry, account, bucket, window)
-    redis.call('SET', key, cmsgpack.pack({ fingerprint, entry, account, bucket }), 'PX', digits(window))
-    return { 'done', entry, account, bucket }
+-- Deducted: of a credit, what repaid a loan; of a transfer, its fee; else nothing.
+local function remember(key, fingerprint, entry, account, bucket, window, deducted)
+    redis.call('SET', key, cmsgpack.pack({ fingerprint, entry, account, bucket, deducted }), 'PX', digits(window))
+    return { 'done', entry, account, bucket, deducted }
 end

@@ -28,6 +28,8 @@ NEARLY = {
     "PortabilityPut": {"numbers": {"491701234567": None}},
     "PublicationCreate": {"comment": "x"},
     "LiftCreate": {"reference": "x"},
+    "LoanCreate": {"reference": "x"},
+    "TransferCreate": {"to": "bob", "amount": "1.00", "reference": "x"},
 }
 WITH_BODY = [row for row in OPERATIONS if row.body]
 

@@ -22,7 +22,14 @@ async def test_the_books_close(desk: Desk) -> None:
         "accounts": 1,
         "sessions": 1,
         "currencies": {
-            "EUR": {"credited": "10.00", "debited": "0.25", "reserved": "0.00", "available": "9.75", "overrun": "0.00"}
+            "EUR": {
+                "credited": "10.00",
+                "debited": "0.25",
+                "reserved": "0.00",
+                "available": "9.75",
+                "overrun": "0.00",
+                "in_transit": "0.00",
+            }
         },
         "allowances": {"octets": {"credited": 10**9, "debited": 0, "reserved": 10**7, "available": 99 * 10**7}},
         "findings": [],
