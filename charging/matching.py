@@ -1,5 +1,8 @@
 """Which line of a plan holds for a use, who pays first, and until when that stays so. Pure."""
 
+from collections.abc import Hashable
+from functools import cached_property
+
 from msgspec.structs import replace
 
 from balances.ledger import Record
@@ -9,6 +12,9 @@ from charging.catalogue.plan import Match, Plan
 from charging.catalogue.selectors import Usage
 from charging.event import Service, ServiceKind
 from charging.numbering import normalise
+
+MOST_REMEMBERED = 4096
+"""Kinds of use whose rate is kept in mind; with more of them all are looked for anew."""
 
 
 class Held(Record, frozen=True, kw_only=True):
@@ -30,20 +36,27 @@ class Matcher:
         self.currency = currency
         self.at = at
         self.plan = self._plan(at)
+        self._service = service
+        self._door = door
         self.number = ""
-        self.usage = self._usage(service, door) if service is not None else Usage(kind=ServiceKind.OTHER)
+        """The other party's."""
+        if service is not None and service.kind is not ServiceKind.DATA:
+            country = self.plan.country if self.plan else ""
+            self.number = normalise(service.calling if service.incoming else service.called, country)
 
     def _plan(self, at: int) -> Plan | None:
         plan = self.root.at(at) if self.root is not None else None
         return plan if plan is not None and self.currency in plan.currencies else None
 
-    def _usage(self, service: Service, door: str) -> Usage:
+    @cached_property
+    def usage(self) -> Usage:
         """All that is known of the use, but for the rating group and service identifier of an item."""
+        service = self._service
+        if service is None:
+            return Usage(kind=ServiceKind.OTHER)
         places, plan = self.catalogue.places, self.plan
         country = plan.country if plan else ""
         calling = normalise(service.calling, country) if service.calling else ""
-        if service.kind is not ServiceKind.DATA:
-            self.number = calling if service.incoming else normalise(service.called, country)
         number = self.number
         return Usage(
             kind=service.kind,
@@ -57,7 +70,7 @@ class Matcher:
             rat=service.rat,
             qos=service.qos,
             origin=service.origin,
-            door=door,
+            door=self._door,
             call=places.call_types(service, number, country) if number else _NONE,
             when=plan.clock.segment(self.at).holding if plan else _NONE,
             number=number,
@@ -66,7 +79,41 @@ class Matcher:
 
     def find(self, rating_group: int | None, service_id: int | None) -> Held | None:
         """What holds for an item; None: the plan has no price for it."""
-        return self._held(self._of(rating_group, service_id), self.plan)
+        key = self._recurring(rating_group, service_id)
+        if key is None:
+            return self._held(self._of(rating_group, service_id), self.plan)
+        known = self.catalogue.remembered
+        held: Held | None = known.get(key)
+        if held is None:
+            held = self._held(self._of(rating_group, service_id), self.plan)
+            if held is not None and not any(rule.deck for rule in held.plan.rules[ServiceKind.DATA]):
+                if len(known) >= MOST_REMEMBERED:
+                    known.clear()
+                known[key] = held
+        return held
+
+    def _recurring(self, rating_group: int | None, service_id: int | None) -> Hashable:
+        """All that decides what holds for data, of which few kinds are used again and again; None: for other uses."""
+        service, plan = self._service, self.plan
+        if plan is None or service is None or service.kind is not ServiceKind.DATA:
+            return None
+        return (
+            id(plan),  # the catalogue has it as long as it has this
+            self.currency,
+            rating_group,
+            service_id,
+            plan.clock.segment(self.at).holding,
+            service.visited,
+            service.location,
+            service.apn,
+            service.rat,
+            service.context,
+            service.qos,
+            service.origin,
+            service.incoming,
+            service.calling,
+            self._door,
+        )
 
     def is_steady(self, held: Held) -> bool:
         """Does it hold whatever the time?"""

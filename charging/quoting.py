@@ -30,8 +30,8 @@ class Quoted(Record, frozen=True, kw_only=True):
     service: ServiceTerms | None
     held: Held | None = None
     quote: Quote | None = None
-    usage: Usage | None = None
-    """What is known of the use, but for the item's own rating group and service identifier."""
+    matcher: Matcher | None = None
+    """Who found its rate, or none."""
     limit: int | None = None
     """Most units a grant may have so that it does not run over a change of the rate; None: as many as may be."""
     since: int | None = None
@@ -39,6 +39,11 @@ class Quoted(Record, frozen=True, kw_only=True):
     denied: Reason = Reason.NONE
     why: str = ""
     """A sentence on why it is denied."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What is known of the use, but for the item's own rating group and service identifier."""
+        return self.matcher.usage if self.matcher else None
 
     @property
     def later_key(self) -> str:
@@ -73,7 +78,7 @@ class Quoter:
         rate = held.match.rate
         quoted = Quoted(
             item=item, unit=rate.service.unit, service=rate.service, held=held, quote=self._conditions(held),
-            usage=self.matcher.usage,
+            matcher=self.matcher,
         )  # fmt: skip
         quoted = self._timed(self._since(quoted))
         if item.wanted and item.unit not in (None, quoted.unit):
@@ -159,7 +164,7 @@ class Quoter:
 
     def _unrateable(self, item: RequestItem, service: Service) -> Quoted:
         unit = self.known.unit if self.known else item.unit or Unit.EVENTS
-        quoted = Quoted(item=item, unit=unit, service=self.known, usage=self.matcher.usage)
+        quoted = Quoted(item=item, unit=unit, service=self.known, matcher=self.matcher)
         name = self.subscriber.plan
         if self.subscriber.status is not Status.ACTIVE:
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")

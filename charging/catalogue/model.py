@@ -1,7 +1,8 @@
 """The catalogue as the engine uses it: everything resolved, checked and immutable."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -132,6 +133,8 @@ class Catalogue:
         self.meters = meters
         self.filtered = frozenset(name for name, offer in offers.items() if offer.filters != Selectors())
         """Offers that do not pay for every use of their rates."""
+        self.remembered: dict[Hashable, Any] = {}
+        """What was found out by it before (``charging.matching``): right as long as it is, and gone with it."""
 
     @property
     def destinations(self) -> Prefixes[str]:
