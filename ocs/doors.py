@@ -87,6 +87,7 @@ class Charging:
     bus: Bus
     follower: Follower | None
     numbers: Numbers | None
+    teller: Teller
     tracing: "Tracing | None"
     """None: nobody wants traces."""
     opened: AsyncExitStack
@@ -118,7 +119,8 @@ class Charging:
             if config.balances.journal:
                 _watch_backlog(stack, ledger, config.balances.outbox_entries + config.balances.outbox_backlog)
             opened = stack.pop_all()
-        observer = ChargingObserver(metrics, Teller(bus))
+        teller = Teller(bus)
+        observer = ChargingObserver(metrics, teller)
         engine = (tracing.engine if tracing else Engine)(ledger, catalogue, config.charging, observer)
         numbers = follower = None
         if archive:
@@ -131,6 +133,7 @@ class Charging:
             bus=bus,
             follower=follower,
             numbers=numbers,
+            teller=teller,
             tracing=tracing,
             opened=opened,
         )
@@ -209,7 +212,7 @@ class Doors:
 
     def __init__(self, config: Config, charging: Charging, metrics: Metrics) -> None:
         self._charging = charging
-        observer = DiameterDoor(metrics)
+        observer = DiameterDoor(metrics, charging.teller)
         self._restarts = Restarts(charging.ledger, charging.link, wall_clock)
         credit_control = CreditControl(charging.engine, config.credit_control, observer, seen=self._restarts.seen)
         sy = (
@@ -218,9 +221,12 @@ class Doors:
             else None
         )
         handler = by_application(credit_control, sy.answer) if sy else credit_control
-        sip_observer = SipDoor(metrics)
+        sip_observer = SipDoor(metrics, charging.teller)
         if charging.tracing is not None:
-            handler, sip_observer = charging.tracing.handler(handler), charging.tracing.sip_door(metrics)
+            handler, sip_observer = (
+                charging.tracing.handler(handler),
+                charging.tracing.sip_door(metrics, charging.teller),
+            )
         self._registry = Registry(charging.link, charging.bus, config.diameter.probe_timeout)
         self.diameter = DiameterServer(config.diameter, handler, observer, registry=self._registry)
         self._delivery = Delivery(charging.bus, charging.link, self.diameter)

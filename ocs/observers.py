@@ -98,8 +98,9 @@ class VaultObserver:
 class _Door:
     """What both doors count alike."""
 
-    def __init__(self, metrics: Metrics, door: str, refusals: frozenset[int]) -> None:
+    def __init__(self, metrics: Metrics, door: str, refusals: frozenset[int], teller: Teller | None) -> None:
         self._metrics = metrics
+        self._teller = teller
         self._door = door
         self._refusals = refusals
         self._answers: dict[tuple[str, int], Answers] = {}
@@ -135,8 +136,15 @@ class _Door:
             return "refused"
         return "ok" if code < 400 or 2000 <= code < 3000 else "error"
 
-    def protocol_error(self, reason: str) -> None:
+    def protocol_error(self, reason: str, source: str = "") -> None:
         self._faults[reason].inc()
+        if source:
+            self.turned_away(reason, source)
+
+    def turned_away(self, reason: str, source: str) -> None:
+        """Let whoever looks know why nothing came of it."""
+        if self._teller is not None:
+            self._teller.turned_away(self._door, reason, source)
 
     def duplicate(self) -> None:
         self._duplicates.inc()
@@ -145,10 +153,10 @@ class _Door:
 class DiameterDoor(_Door):
     """The Diameter door (``ocs.diameter.observer``)."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, teller: Teller | None = None) -> None:
         # RFC 8506 section 9: end user service denied, credit limit reached, user unknown, rating failed; TS 29.219
         # clause 5.5: no available, unknown policy counters.
-        super().__init__(metrics, "diameter", frozenset({4010, 4012, 4241, 5030, 5031, 5570}))
+        super().__init__(metrics, "diameter", frozenset({4010, 4012, 4241, 5030, 5031, 5570}), teller)
 
     def request_received(self) -> None:
         self._begun += 1
@@ -173,8 +181,8 @@ class DiameterDoor(_Door):
 class SipDoor(_Door):
     """The SIP door (``sip_credit.observer``)."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        super().__init__(metrics, "sip", frozenset({401, 402, 403, 404, 480, 487}))
+    def __init__(self, metrics: Metrics, teller: Teller | None = None) -> None:
+        super().__init__(metrics, "sip", frozenset({401, 402, 403, 404, 480, 487}), teller)
         self._faults["orphan"]
 
     def received(self) -> None:
@@ -183,8 +191,8 @@ class SipDoor(_Door):
     def request(self, type: str, status: int, seconds: float) -> None:
         self._answered(type, status, seconds)
 
-    def stranger(self) -> None:
-        self._faults["stranger"].inc()
+    def stranger(self, host: str) -> None:
+        self.protocol_error("stranger", host)
 
     def orphan(self, orphan: object) -> None:
         """A call that nobody asked for went on and ended: revenue, unless somebody charges it by hand."""

@@ -194,7 +194,7 @@ class DiameterServer:
         wanted = connection.dialer is not None or self._is_allowed(remote)
         if self._draining or len(self._connections) >= self.settings.max_connections or not wanted:
             log.warning("connection refused", address=connection.info.address)
-            self.observer.protocol_error("connection-refused")
+            self.observer.protocol_error("connection-refused", connection.info.address)
             connection.transport.abort()
             return peer
         self._connections.add(connection)
@@ -317,7 +317,7 @@ class DiameterServer:
             if self._registry is not None and host.lower() not in self._open:
                 self._registry.drop(host.lower())
         if reason not in ("goodbye", "stopped", "disconnected"):
-            self.observer.protocol_error(reason.split()[0])
+            self.observer.protocol_error(reason.split()[0], host or connection.info.address)
             log.warning("peer closed", peer=host, address=connection.info.address, reason=reason)
 
     def alive(self, connection: Connection) -> None:
@@ -360,7 +360,7 @@ class DiameterServer:
                 self._layouts[connection.unknown].learn(request)
             request.get(avps.SESSION_ID)
         except RemoteError as error:
-            self.observer.protocol_error(str(error.result_code))
+            self.observer.protocol_error(str(error.result_code), connection.info.host)
             self._refuse(connection, request, refusal(error))
             return
         if (

@@ -5,6 +5,7 @@ ever be a load: what was left out is counted in the next word.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, Protocol
@@ -13,6 +14,12 @@ from balances.ledger import Identity, Unavailable
 from balances.link import ReplyError
 from charging.event import ChargingEvent, ItemOutcome, Outcome, Reason, RequestItem, Result
 from ocs.bus import Follow, Handled, HandledItem, Listener, Word
+
+TURNED_AWAY = "turned-away"
+"""Phase and result of what a door refused before anybody was asked for credit."""
+
+STRANGERS = 5.0
+"""Words a second of what was turned away: of noise there may be any amount."""
 
 RATE = 50.0
 """Words a second and process; as many may come at once."""
@@ -62,6 +69,7 @@ class Teller:
         self._accounts: dict[str, float] = {}
         self._identities: dict[Identity, float] = {}
         self._refusals, self._followed = Allowance(RATE), Allowance(RATE)
+        self._strangers = Allowance(STRANGERS)
         self._untold = 0
         self._tasks: set[asyncio.Task[None]] = set()
         bus.listeners.append(self._hear)
@@ -77,7 +85,32 @@ class Teller:
         if not (self._followed if followed else self._refusals).take():
             self._untold += 1
             return
-        word = handled(event, outcome, self._untold)
+        self._tell(handled(event, outcome, self._untold))
+
+    def turned_away(self, door: str, reason: str, source: str) -> None:
+        """Tell of what was refused at a door already. ``source``: a peer or an address. As above."""
+        if not self._strangers.take():
+            self._untold += 1
+            return
+        word = Handled(
+            at=time.time_ns() // 1_000_000,
+            door=door,
+            phase=TURNED_AWAY,
+            session="",
+            identities=(),
+            account="",
+            service=f"from {source}" if source else "",
+            result=TURNED_AWAY,
+            reason=reason,
+            replayed=False,
+            currency="",
+            available=0,
+            items=(),
+            untold=self._untold,
+        )
+        self._tell(word)
+
+    def _tell(self, word: Handled) -> None:
         self._untold = 0
         task = asyncio.get_running_loop().create_task(self._say(word))
         self._tasks.add(task)

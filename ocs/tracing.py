@@ -25,6 +25,7 @@ from ocs.diameter.message import Message
 from ocs.metrics import Metrics
 from ocs.observers import SipDoor
 from ocs.pending import Handler, PeerInfo, kind_of
+from ocs.telling import Teller
 from ocs.tracing_settings import TracingSettings
 
 
@@ -62,9 +63,9 @@ class Tracing:
 
         return traced
 
-    def sip_door(self, metrics: Metrics) -> SipDoor:
+    def sip_door(self, metrics: Metrics, teller: Teller) -> SipDoor:
         """The SIP door's observer: a span from a request's receipt to its answer."""
-        return _TracedSipDoor(metrics, self._tracer)
+        return _TracedSipDoor(metrics, teller, self._tracer)
 
     def engine(self, *args: Any) -> Engine:
         """A charging engine: a span for each event it handles."""
@@ -81,8 +82,8 @@ class _TracedSipDoor(SipDoor):
     A request that answers another one too (CANCEL) has but its own span.
     """
 
-    def __init__(self, metrics: Metrics, tracer: trace.Tracer) -> None:
-        super().__init__(metrics)
+    def __init__(self, metrics: Metrics, teller: Teller, tracer: trace.Tracer) -> None:
+        super().__init__(metrics, teller)
         self._tracer = tracer
 
     def received(self) -> None:

@@ -168,20 +168,20 @@ class Door:
     def _take_check(self, transaction: Transaction[Any]) -> None:
         peer: Peer = transaction.hop.peer
         if self._refuses_new(peer):
-            self._answer(transaction, "invite", unavailable("overload", peer.header_prefix, self._settings))
+            self._turn_away(transaction, "invite", unavailable("overload", peer.header_prefix, self._settings))
             return
         if peer.mode is Mode.IN_PATH and self._hop is not None:
             objection = self._hop.objection(transaction.request, transaction.hop.reliable, peer)
             if objection is not None:
-                self._answer(transaction, "invite", objection)
+                self._turn_away(transaction, "invite", objection)
                 return
         check = read_check(transaction.request, peer, self._settings, self._clock(), self.own)
         if isinstance(check, Answer):
-            self._answer(transaction, "invite", check)
+            self._turn_away(transaction, "invite", check)
             return
         if self.desk.was_released(check.event.session):
             reason = ((f"{peer.header_prefix}Reason", "released"),)
-            self._answer(transaction, "invite", Answer(status=480, headers=reason))
+            self._turn_away(transaction, "invite", Answer(status=480, headers=reason))
             return
         self._within(transaction, "invite", self._settings.answer_within_ms, self._check(transaction, check))
 
@@ -193,17 +193,17 @@ class Door:
             try:
                 owner, room = await self._begin(check)
                 if room is not Room.FREE:
-                    self._answer(transaction, "invite", refuse(room, check.peer))
+                    self._turn_away(transaction, "invite", refuse(room, check.peer))
                     return
                 routed = await self._route(check)
                 if isinstance(routed, Answer):
-                    self._answer(transaction, "invite", routed)
+                    self._turn_away(transaction, "invite", routed)
                     await self._trunks.free(check.call)
                     return
                 check, outcome = await self._decide(routed, owner)
             except Unavailable:
                 why = unavailable("unavailable", check.peer.header_prefix, self._settings)
-                self._answer(transaction, "invite", why)
+                self._turn_away(transaction, "invite", why)
                 await self._trunks.free(check.call)
                 return
             answer, call = answer_check(check, outcome, self._settings)
@@ -287,9 +287,9 @@ class Door:
         peer: Peer = transaction.hop.peer
         event = read_message(transaction.request, peer, self._settings, self._clock())
         if isinstance(event, Answer):
-            self._answer(transaction, "message", event)
+            self._turn_away(transaction, "message", event)
         elif self._refuses_new(peer):
-            self._answer(transaction, "message", unavailable("overload", peer.header_prefix, self._settings))
+            self._turn_away(transaction, "message", unavailable("overload", peer.header_prefix, self._settings))
         else:
             work = self._message(transaction, event)
             self._within(transaction, "message", self._settings.report_within_ms, work)
@@ -364,6 +364,13 @@ class Door:
         self._layer.answer(transaction, response, asyncio.get_running_loop().time())
         self._count(transaction, type, answer.status)
         return True
+
+    def _turn_away(self, transaction: Transaction[Any], type: str, answer: Answer) -> None:
+        """Refuse a request of which nobody but us decides."""
+        if self._answer(transaction, type, answer):
+            peer: Peer = transaction.hop.peer
+            reason = dict(answer.headers).get(f"{peer.header_prefix}Reason", answer.reason or str(answer.status))
+            self._observer.turned_away(reason, peer.name)
 
     def _count(self, transaction: Transaction[Any], type: str, status: int) -> None:
         self._observer.request(type, status, asyncio.get_running_loop().time() - transaction.began)

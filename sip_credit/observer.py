@@ -31,15 +31,19 @@ class Observer(Protocol):
         cancel, in-call, other."""
         ...
 
-    def protocol_error(self, reason: str) -> None:
-        """Something came that is not SIP or not answerable; ``reason`` is one of a small set."""
+    def protocol_error(self, reason: str, source: str = "") -> None:
+        """Something came that is not SIP or not answerable; ``reason`` is one of a small set, ``source`` the peer."""
+        ...
+
+    def turned_away(self, reason: str, source: str) -> None:
+        """A check or message of a peer was refused before anybody was asked for credit."""
         ...
 
     def duplicate(self) -> None:
         """A retransmission was absorbed, or the vault replayed an answer."""
         ...
 
-    def stranger(self) -> None:
+    def stranger(self, host: str) -> None:
         """Something came from an address that is no peer's; it got no answer."""
         ...
 
@@ -69,13 +73,16 @@ class SilentObserver:
     def request(self, type: str, status: int, seconds: float) -> None:
         pass
 
-    def protocol_error(self, reason: str) -> None:
+    def protocol_error(self, reason: str, source: str = "") -> None:
+        pass
+
+    def turned_away(self, reason: str, source: str) -> None:
         pass
 
     def duplicate(self) -> None:
         pass
 
-    def stranger(self) -> None:
+    def stranger(self, host: str) -> None:
         pass
 
     def orphan(self, orphan: Orphan) -> None:

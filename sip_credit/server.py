@@ -200,7 +200,7 @@ class SipServer:
         """Who speaks from this address and shows these names in a certificate? A stranger is only counted."""
         peer = self._peers.find(host, names)
         if peer is None:
-            self.observer.stranger()
+            self.observer.stranger(host)
         return peer
 
     def admits(self, host: str) -> bool:
@@ -245,7 +245,7 @@ class SipServer:
 
     def refuse(self, error: RemoteError, hop: ServerHop) -> None:
         """Answer what could not be read, statelessly (section 8.2.7), if it can be answered at all."""
-        self.observer.protocol_error(_kind(error))
+        self.observer.protocol_error(_kind(error), hop.peer.name)
         request = error.request
         if request is None or request.method == "ACK":
             return

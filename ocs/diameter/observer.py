@@ -25,8 +25,9 @@ class DiameterObserver(Protocol):
     def watchdog_timeout(self, peer: str) -> None:
         """A peer did not answer a Device-Watchdog-Request in time."""
 
-    def protocol_error(self, reason: str) -> None:
-        """Something that cannot be answered, or was answered with a protocol error; ``reason`` is one of few words."""
+    def protocol_error(self, reason: str, source: str = "") -> None:
+        """Something that cannot be answered, or was answered with a protocol error; ``reason`` is one of few words,
+        ``source`` the peer or address it came from."""
 
 
 class NullObserver:
@@ -44,4 +45,4 @@ class NullObserver:
 
     def watchdog_timeout(self, peer: str) -> None: ...
 
-    def protocol_error(self, reason: str) -> None: ...
+    def protocol_error(self, reason: str, source: str = "") -> None: ...

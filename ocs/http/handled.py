@@ -4,7 +4,7 @@ from balances.money import format_amount
 from ocs.bus import Handled, HandledItem
 from ocs.http.models import HandledItemView, HandledView
 from ocs.http.views import moment, quantity, readable
-from ocs.telling import is_refusal
+from ocs.telling import TURNED_AWAY, is_refusal
 
 PHASES = {
     "open": "Session opened",
@@ -12,6 +12,7 @@ PHASES = {
     "close": "Session ended",
     "lapse": "Session let go",
     "event": "One-time charge",
+    TURNED_AWAY: "Turned away",
 }
 """The phases as a person would say them."""
 

@@ -5,7 +5,8 @@ import asyncio
 from balances.ledger import Address, Identity, IdentityType, Phase
 from charging.event import ChargingEvent, Outcome, Result
 from ocs.bus import Follow, Handled
-from ocs.telling import RATE, Allowance, Teller
+from ocs.http.handled import explain
+from ocs.telling import RATE, STRANGERS, Allowance, Teller, is_refusal
 from tests.air import Air
 
 ALICE = Identity(type=IdentityType.E164, value="491701234567")
@@ -85,3 +86,17 @@ def test_an_allowance_fills_again() -> None:
     assert [allowance.take() for _ in range(3)] == [True, True, False]
     now = 0.5
     assert [allowance.take() for _ in range(2)] == [True, False]
+
+
+async def test_what_is_turned_away_at_a_door_is_told_within_limits() -> None:
+    air = Air()
+    teller = Teller(air)
+    for _ in range(20):
+        teller.turned_away("sip", "stranger", "192.0.2.1")
+    words = await told(air)
+    assert len(words) == STRANGERS
+    assert (words[0].door, words[0].reason, words[0].service) == ("sip", "stranger", "from 192.0.2.1")
+    assert is_refusal(words[0])
+    teller.handled(request(), answer(Result.NO_CREDIT))  # noise takes no place from it
+    assert (await told(air))[-1].untold == 15
+    assert explain(words[0]) == "Turned away over sip (from 192.0.2.1): refused: stranger."

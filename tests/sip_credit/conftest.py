@@ -33,6 +33,7 @@ class Watch(SilentObserver):
         self.received_ = 0
         self.duplicates = self.strangers = self.overruns = self.differences = self.lost = 0
         self.orphans: list[Orphan] = []
+        self.away: list[tuple[str, str]] = []
 
     def received(self) -> None:
         self.received_ += 1
@@ -41,13 +42,16 @@ class Watch(SilentObserver):
         assert seconds >= 0
         self.requests.append((type, status))
 
-    def protocol_error(self, reason: str) -> None:
+    def protocol_error(self, reason: str, source: str = "") -> None:
         self.errors.append(reason)
 
     def duplicate(self) -> None:
         self.duplicates += 1
 
-    def stranger(self) -> None:
+    def turned_away(self, reason: str, source: str) -> None:
+        self.away.append((reason, source))
+
+    def stranger(self, host: str) -> None:
         self.strangers += 1
 
     def orphan(self, orphan: Orphan) -> None:

@@ -524,3 +524,14 @@ async def test_an_orphan_is_told_once_and_reported_again_while_it_cannot_be_kept
     assert len(house.shelf.kept) == 1
     [orphan] = house.watch.orphans
     assert (orphan.call_id, orphan.duration_ms) == ("call-1", 2000)
+
+
+async def test_what_is_refused_before_anybody_is_asked_is_told_with_its_reason(house: House) -> None:
+    house.server._door.draining = True
+    assert (await house.proxy.ask(house.invite())).status == 503
+    house.server._door.draining = False
+    assert (await house.proxy.ask(house.invite("call-2", uri="sip:@127.0.0.1"))).status >= 400
+    assert house.watch.away[0] == ("overload", "proxy")
+    await house.open("0")
+    assert (await house.proxy.ask(house.invite("call-3"))).status == 402  # the engine tells of this one
+    assert all(reason != "insufficient-credit" for reason, _ in house.watch.away)
