@@ -21,6 +21,7 @@ from ocs.credit_control.settings import CreditControlSettings
 from ocs.diameter.settings import DiameterSettings
 from ocs.http.settings import HttpSettings
 from ocs.tracing_settings import TracingSettings
+from ocs.vouchers.settings import VoucherSettings
 from ocs.webhooks.settings import WebhookSettings
 from simulators.settings import Settings as SimulatorSettings
 from sip_credit.settings import Settings as SipSettings
@@ -75,6 +76,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     http: HttpSettings
     charging: ChargingSettings
     balances: BalancesSettings
+    vouchers: VoucherSettings
     webhooks: WebhookSettings
     tracing: TracingSettings
     simulators: SimulatorSettings

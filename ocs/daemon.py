@@ -21,6 +21,7 @@ from balances.reaper import Reaper
 from balances.server import StoreRefused
 from balances.settings import EMBEDDED, BalancesSettings
 from balances.target import BadUrl, Target, parse_target
+from balances.vouchers import Vouchers
 from balances.watches import Watches
 from charging.catalogue import CatalogueError
 from ocs.abort import aborter, by_door
@@ -49,6 +50,8 @@ from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
 from ocs.supervision import Supervisor
 from ocs.sy.changes import Changes
 from ocs.trunk_groups import TrunkGauge
+from ocs.vouchers import redeemer
+from ocs.vouchers.redeemer import Redeemer
 from ocs.webhooks.queue import Queue
 from ocs.webhooks.sender import Sender, read_secret
 from ocs.workers import WorkerFailed, Workers
@@ -189,6 +192,17 @@ class Daemon:
         self._run_beside(stack, sender.run(), "sender of notices")
         return queue
 
+    def _start_vouchers(self, stack: AsyncExitStack, charging: Charging) -> Redeemer | None:
+        """Who redeems vouchers, if there are any; raises OSError for the secret."""
+        settings = self.config.vouchers
+        if not settings.secret_file:
+            return None
+        vouchers = Vouchers(charging.link, charging.ledger.keys, redeemer.read_secret(settings.secret_file))
+        engine = charging.engine
+        found = Redeemer(settings, vouchers, charging.ledger, lambda: engine.catalogue, self.metrics, wall_clock)
+        self._run_beside(stack, found.run(), "settling of vouchers")
+        return found
+
     def _vault_observer(self, stack: AsyncExitStack, charging: Charging) -> VaultObserver:
         """Who counts what happens in the vault; with Sy it also tells who watches an account."""
         if not self.config.diameter.sy:
@@ -245,6 +259,7 @@ class Daemon:
             orphans=Orphans(charging.link),
             readiness=self._readiness,
             notices=self._start_webhooks(stack, charging),
+            redeemer=self._start_vouchers(stack, charging),
             numbers=charging.numbers,
             publisher=Publisher(Archive(charging.link), wall_clock) if charging.follower else None,
             version=ocs.__version__,

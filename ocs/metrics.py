@@ -92,6 +92,7 @@ class Metrics:
         self.outbox_entries = gauge("ocs_outbox_entries", "Ledger entries in the store, not yet in the journal.")
         self.journal_lag = gauge("ocs_journal_lag_seconds", "Age of the oldest entry not yet in the journal.")
         self.duplicates = counter("ocs_duplicates_total", "Repeated requests answered from memory.", "door")
+        self.vouchers = counter("ocs_vouchers_total", "Codes that were to be redeemed.", "result")
         self.reauthorizations = counter(
             "ocs_reauthorizations_total", "Re-Auth and Abort-Session requests sent, by the peer's answer.", "result"
         )

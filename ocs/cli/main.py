@@ -12,6 +12,7 @@ _COMMANDS = {
     "serve": "ocs.cli.house:serve",
     "check-config": "ocs.cli.house:check_config",
     "account": "ocs.cli.accounts:account",
+    "voucher": "ocs.cli.vouchers:voucher",
     "session": "ocs.cli.sessions:session",
     "peer": "ocs.cli.house:peer",
     "catalogue": "ocs.cli.catalogues:catalogue",

@@ -31,6 +31,7 @@ from ocs.http import (
     tariffs,
     trail,
     transfers,
+    vouchers,
 )
 from ocs.http.auth import Gate
 from ocs.http.house import Call, House, Operation
@@ -51,6 +52,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *movements.OPERATIONS,
     *loans.OPERATIONS,
     *transfers.OPERATIONS,
+    *vouchers.OPERATIONS,
     *sessions.OPERATIONS,
     *orphans.OPERATIONS,
     *pricing.OPERATIONS,

@@ -21,6 +21,7 @@ from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
 from ocs.publishing.numbers import Numbers
 from ocs.publishing.publisher import Publisher
+from ocs.vouchers.redeemer import Redeemer
 from ocs.webhooks.queue import Queue
 
 B = TypeVar("B")
@@ -80,6 +81,8 @@ class House:
     numbers: Numbers | None = None
     """Those ported since; None as above."""
     notices: Queue | None = None
+    redeemer: Redeemer | None = None
+    """None: there are no vouchers here."""
     orphans: Orphans | None = None
     """Reports of calls nobody knows; None: there is no door that has any."""
     version: str = ""

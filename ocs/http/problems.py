@@ -49,6 +49,9 @@ class Kind(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient-funds"
     NOT_ACTIVE = "not-active"
     NOT_OFFERED = "not-offered"
+    NO_SUCH_BATCH = "no-such-batch"
+    NOT_REDEEMED = "not-redeemed"
+    TOO_MANY_TRIES = "too-many-tries"
     LOAN_OUTSTANDING = "loan-outstanding"
     NOT_NEEDED = "not-needed"
     TOO_MANY_TRANSFERS = "too-many-transfers"
@@ -88,6 +91,9 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.INSUFFICIENT_FUNDS: (422, "Less than nothing would be left"),
     Kind.NOT_ACTIVE: (422, "The account is not active"),
     Kind.NOT_OFFERED: (422, "The plan does not offer this"),
+    Kind.NO_SUCH_BATCH: (404, "There is no such batch of vouchers"),
+    Kind.NOT_REDEEMED: (422, "The voucher cannot be redeemed"),
+    Kind.TOO_MANY_TRIES: (429, "Too many wrong codes"),
     Kind.LOAN_OUTSTANDING: (422, "A loan is still to be repaid"),
     Kind.NOT_NEEDED: (422, "Enough is available without a loan"),
     Kind.TOO_MANY_TRANSFERS: (429, "As many transfers as may be were sent today"),

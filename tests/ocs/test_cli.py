@@ -14,7 +14,10 @@ from tests.house import House, run_ocs
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    with House(tmp_path_factory.mktemp("house")) as house:
+    directory = tmp_path_factory.mktemp("house")
+    secret = directory / "voucher-secret"
+    secret.write_text("known to nobody else\n")
+    with House(directory, OCS_VOUCHERS__SECRET_FILE=str(secret)) as house:
         yield house
 
 
@@ -64,6 +67,27 @@ def test_a_loan_and_a_transfer(ocs):
     assert (sent["to"], sent["fee"], sent["money"]["balance"]) == ("cli-friend", "0.10", "3.70")
     assert "1.00 to cli-friend" in ocs("account", "transfer", "cli-lender", "cli-friend", "1.00", "--key", "t1").stdout
     assert json.loads(ocs("account", "show", "cli-friend", "--json").stdout)["money"]["balance"] == "1.00"
+
+
+def test_vouchers(ocs, house, tmp_path):
+    file = tmp_path / "codes"
+    made = ocs("voucher", "generate", "cli", "--count", "2", "--amount", "5.00", "--export", str(file), "--json")
+    assert json.loads(made.stdout)["state"] == "created"
+    assert file.stat().st_mode & 0o777 == 0o600
+    codes = file.read_text().splitlines()
+    assert len(set(codes)) == 2
+    assert "File exists" in ocs("voucher", "generate", "more", "--amount", "1", "--export", str(file), code=2).stderr
+    ocs("account", "create", "cli-voucher")
+    assert "not active" in ocs("voucher", "redeem", "cli-voucher", codes[0], code=4).stderr
+    assert "active" in ocs("voucher", "activate", "cli").stdout
+    assert "5.00" in ocs("voucher", "redeem", "cli-voucher", codes[0]).stdout
+    assert "used" in ocs("voucher", "redeem", "cli-voucher", codes[0], code=4).stderr
+    assert "blocked" in ocs("voucher", "block", "cli").stdout
+    assert "blocked" in ocs("voucher", "redeem", "cli-voucher", codes[1], code=4).stderr
+    listed = json.loads(ocs("voucher", "list", "--json").stdout)["batches"]
+    assert [(one["id"], one["issued"], one["redeemed"]) for one in listed] == [("cli", 2, 1)]
+    assert json.loads(ocs("voucher", "show", "cli", "--json").stdout) == listed[0]
+    assert 'ocs_vouchers_total{result="redeemed"} 1.0' in house._api.get("/metrics").text
 
 
 def test_the_daemon_s_refusal_is_said_and_is_exit_4(ocs):

@@ -38,6 +38,7 @@ PROMISED = {
     "ocs_journal_lag_seconds": ("gauge", set()),
     "ocs_duplicates_total": ("counter", {"door"}),
     "ocs_reauthorizations_total": ("counter", {"result"}),
+    "ocs_vouchers_total": ("counter", {"result"}),
     "ocs_audit_imbalance": ("gauge", {"currency"}),
     "ocs_loop_lag_seconds": ("histogram", set()),
     "ocs_spending_warnings_total": ("counter", set()),
@@ -70,6 +71,7 @@ def observe_everything(metrics: Metrics) -> None:
     metrics.trunk_channel_limit.labels("wholesale").set(30)
     metrics.reserved_amount.labels("EUR").set(1.5)
     metrics.reauthorizations.labels("2001").inc()
+    metrics.vouchers.labels("redeemed").inc()
     metrics.audit_imbalance.labels("EUR").set(0)
     vault.journalled(entry(Line(bucket="money", asset="EUR", credited=10_000_000)))
     vault.journalled(entry(Line(bucket="money", asset="EUR", debited=1_500_000, overrun=250_000), door="sip"))

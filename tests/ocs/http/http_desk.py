@@ -7,6 +7,8 @@ import httpx
 
 from balances.ledger import Ledger, Phase, Session
 from balances.money import parse_amount
+from balances.store import StoreLedger
+from balances.vouchers import Vouchers
 from charging.catalogue import Catalogue, load
 from charging.engine import Engine
 from charging.event import ChargingEvent, Identity, IdentityType, Outcome, RequestItem, Service, ServiceKind
@@ -21,6 +23,8 @@ from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver
 from ocs.telling import Teller
+from ocs.vouchers.redeemer import Redeemer
+from ocs.vouchers.settings import VoucherSettings
 from tests.air import Air
 
 NOON = 1_768_471_200_000
@@ -72,11 +76,22 @@ class Desk:
             peers=self.peers,
             readiness=lambda: self.reasons,
             version="1.2.3",
+            redeemer=self.redeemer(),
         )
         self.app = create_app(self.house)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://localhost:8080", timeout=10
         )
+
+    def redeemer(self) -> Redeemer | None:
+        """Vouchers are kept in a store only."""
+        if not isinstance(self.ledger, StoreLedger):
+            return None
+        vouchers = Vouchers(self.ledger.link, self.ledger.keys, b"a secret of vouchers")
+        return Redeemer(
+            VoucherSettings(tries=3, lock=60.0), vouchers, self.ledger, lambda: self.engine.catalogue, self.metrics,
+            lambda: self.now,
+        )  # fmt: skip
 
     async def peers(self) -> tuple[PeerView, ...]:
         return (PeerView(name="pgw.example.net", door="diameter", state="open", counters={"requests": 7}),)

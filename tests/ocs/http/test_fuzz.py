@@ -28,6 +28,9 @@ NEARLY = {
     "PortabilityPut": {"numbers": {"491701234567": None}},
     "PublicationCreate": {"comment": "x"},
     "LiftCreate": {"reference": "x"},
+    "BatchCreate": {"id": "b", "count": 1, "amount": "1.00", "currency": "EUR"},
+    "BatchPatch": {"state": "active"},
+    "VoucherRedeem": {"code": "0000000000000000"},
     "LoanCreate": {"reference": "x"},
     "TransferCreate": {"to": "bob", "amount": "1.00", "reference": "x"},
 }
@@ -76,7 +79,7 @@ def test_any_path_and_query_gets_an_answer(row: Operation, name: str, query: dic
     async def ask() -> None:
         desk = Desk(MemoryLedger())
         path = row.path
-        for parameter in ("{account}", "{session}", "{version}", "{number}"):
+        for parameter in ("{account}", "{session}", "{version}", "{number}", "{batch}"):
             path = path.replace(parameter, "".join(f"%{octet:02X}" for octet in name.encode()) or "x")
         answer = await desk.client.get(
             path, params={key.encode("utf-8", "replace"): value for key, value in query.items()}

@@ -1,0 +1,1 @@
+"""Vouchers: redeemed once, by whoever types the code, and not to be guessed."""
