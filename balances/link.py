@@ -128,6 +128,7 @@ class Connection(asyncio.Protocol):
         self.observer = observer
         self.pending: deque[Call] = deque()
         self.lost = asyncio.Event()
+        self._loading: set[str] = set()
         self._out: list[bytes] = []
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._transport: asyncio.Transport | None = None
@@ -207,10 +208,18 @@ class Connection(asyncio.Protocol):
             self.abort()  # a master no longer: perhaps another is to be found
 
     def _load(self, script: Script, deadline: float) -> None:
-        """Have the store keep a script; whether it does shows when it is run."""
+        """Have the store keep a script, once for all calls that wait for it; whether it does shows when it is run."""
+        if script.name in self._loading:
+            return
+        self._loading.add(script.name)
+
+        def loaded(done: asyncio.Future[Reply]) -> None:
+            self._loading.discard(script.name)
+            done.exception()  # seen: the calls behind it fail by themselves
+
         load = Call("load")
         load.future, load.deadline = self.loop.create_future(), deadline
-        load.future.add_done_callback(lambda done: done.exception())
+        load.future.add_done_callback(loaded)
         self._send(load, _pack(script.load()))
 
     def _expire(self) -> None:

@@ -7,6 +7,7 @@ verb that every request runs is a function of a library instead (FUNCTION LOAD, 
 import re
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from balances.link import Function, Script
 
@@ -18,17 +19,21 @@ VERBS = (
 FUNCTIONS = ("charge",)
 """Verbs whose file ends with a function of their name."""
 
+FOLDER = files("balances") / "lua"
+
 _CONSTANTS = re.compile(r"^local ([A-Z_]+(?:, [A-Z_]+)*) = ([0-9]+(?:, [0-9]+)*)(?: --.*)?$", re.MULTILINE)
 _USES = re.compile(r"^-- uses:(.*)$", re.MULTILINE)
 
 
-def assemble(verb: str) -> str:
+def assemble(verb: str, folder: Traversable = FOLDER) -> str:
     """The script's text as one reads it: its ``#!lua`` line, the shared parts, then the verb itself."""
-    folder = files("balances") / "lua"
     first, rest = (folder / f"{verb}.lua").read_text().split("\n", 1)
     named = _USES.search(rest)
     parts = named.group(1).split() if named else []
-    return "\n".join([first, *[(folder / "lib" / f"{part}.lua").read_text() for part in parts], rest])
+    texts = [(folder / "lib" / f"{part}.lua").read_text() for part in parts]
+    if parts and verb not in FUNCTIONS:  # which do so themselves when they are called
+        texts.append("find_libraries()")
+    return "\n".join([first, *texts, rest])
 
 
 def inline(text: str) -> str:

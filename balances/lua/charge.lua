@@ -29,7 +29,7 @@ local cause, grants
 local short -- the account up the chain for whose sake a use was refused
 
 local function say(verdict, spent, left)
-    return '0' .. cmsgpack.pack({ verdict, spent, left, false, false })
+    return '0' .. pack({ verdict, spent, left, false, false })
 end
 
 local function quote_at(level, i)
@@ -43,9 +43,13 @@ local function denied_at(level, i)
 end
 
 local function grant(i, granted, due, settled, final, ends, terms)
-    local n = #grants
-    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = r[i * 8 + U_KEY], granted, due, settled
-    grants[n + 5], grants[n + 6], grants[n + 7], grants[n + 8] = final and 1 or 0, '', terms, ends
+    local key, last, n = r[i * 8 + U_KEY], final and 1 or 0, #grants
+    if n == 0 then -- a table made whole is quicker than one that grows
+        grants = { key, granted, due, settled, last, '', terms, ends }
+        return
+    end
+    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = key, granted, due, settled
+    grants[n + 5], grants[n + 6], grants[n + 7], grants[n + 8] = last, '', terms, ends
 end
 
 local function grant_nothing(i, key, settled, refused)
@@ -353,8 +357,11 @@ end
 
 -- The levels of the request, their accounts not yet read.
 local function levels_of(KEYS, packed)
-    local found = { { a_name = ACCOUNT, version = r[2], key = KEYS[1], entries = KEYS[2], live = KEYS[7] } }
-    local above = packed and cmsgpack.unpack(packed) or {}
+    local found = { {
+        a_name = ACCOUNT, version = r[2], key = KEYS[1], entries = KEYS[2], live = KEYS[7],
+        a = false, old = false, s = false, keys = false, begins = false, metered = false, -- room, made at once
+    } }
+    local above = packed and open_packed(packed) or {}
     for at = 1, #above, 3 + 2 * USES do
         local n, quotes, denied = #found, {}, {}
         for i = 1, USES do quotes[i], denied[i] = above[at + 1 + 2 * i], above[at + 2 + 2 * i] end
@@ -368,7 +375,7 @@ end
 
 local function charge(KEYS, ARGV)
     forget_calls()
-    r = cmsgpack.unpack(ARGV[1])
+    r = open_packed(ARGV[1])
     ACCOUNT, PHASE, DOOR, NOW, DUE, LAPSE = r[1], r[6], r[7], r[8], r[9], r[10]
     EMPTY, CONTEXT, USES = r[11], r[12], r[16]
     local session, operation, fingerprint, sequence = r[3], r[4], r[5], r[15]
@@ -404,35 +411,35 @@ local function charge(KEYS, ARGV)
     local answer =
         { verdict, payer.s[SPENT], available(payer.a), #warned > 0 and verdict ~= 'refused' and warned, short }
     for i = 1, #grants do answer[i + 5] = grants[i] end
-    answer = cmsgpack.pack(answer)
+    answer = pack(answer)
     s[UPDATED_AT] = NOW
     if s[STATE] == 'open' and not was_open then s[OPENING] = operation end
     local before, record, dropped = keep_answer(s, operation, fingerprint, sequence, answer)
-    local packed = cmsgpack.pack(s)
+    local packed = pack(s)
     for n = 1, #levels do levels[n].metered = seal_meters(levels[n].a) end
 
     -- From here on only writes, which cannot fail.
     local changed = book_all(levels, NOW, operation, cause, DOOR, session, ARGV[2], KEYS[4], KEYS[3])
     for n = 1, #levels do
         local level = levels[n]
-        if changed[n] or level.metered then redis.call('SET', level.key, cmsgpack.pack(level.a)) end
-        if level.begins then redis.call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
+        if changed[n] or level.metered then call('SET', level.key, pack(level.a)) end
+        if level.begins then call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
     end
     write_earlier(KEYS[8], before, record, dropped)
     if s[STATE] == 'open' then
-        redis.call('SET', KEYS[6], packed)
+        call('SET', KEYS[6], packed)
         if not was_open then
-            if s[ANSWERED] > 0 then redis.call('PERSIST', KEYS[8]) end
-            redis.call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. session)
-            for n = 1, #levels do redis.call('SADD', levels[n].live, session) end
+            if s[ANSWERED] > 0 then call('PERSIST', KEYS[8]) end
+            call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. session)
+            for n = 1, #levels do call('SADD', levels[n].live, session) end
         elseif s[DEADLINE] < was_due then
-            redis.call('ZADD', KEYS[5], 'LT', digits(s[DEADLINE]), 's:' .. session)
+            call('ZADD', KEYS[5], 'LT', digits(s[DEADLINE]), 's:' .. session)
         end
     else
         write_ended(KEYS[6], KEYS[8], packed, s[ANSWERED], r[14])
         if was_open then
-            redis.call('ZREM', KEYS[5], 's:' .. session)
-            for n = 1, #levels do redis.call('SREM', levels[n].live, session) end
+            call('ZREM', KEYS[5], 's:' .. session)
+            for n = 1, #levels do call('SREM', levels[n].live, session) end
         end
     end
     return '0' .. answer

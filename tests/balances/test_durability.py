@@ -179,7 +179,7 @@ async def test_a_user_of_the_store_with_the_documented_rights_can_do_everything_
         await Backlog(ledger, 10**9).look()
         assert (await replay(ledger, [tmp_path])).findings == ()
         await ledger.probe()
-        for forbidden in ("FLUSHALL", "KEYS *", "CONFIG SET maxmemory 1", "SHUTDOWN", "ACL LIST"):
+        for forbidden in ("FLUSHALL", "KEYS *", "CONFIG SET maxmemory 1", "SHUTDOWN", "ACL LIST", "FUNCTION FLUSH"):
             with pytest.raises(ReplyError, match="NOPERM"):
                 await link.call(*forbidden.split())
         with pytest.raises(ReplyError, match="NOPERM"):

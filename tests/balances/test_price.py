@@ -91,7 +91,7 @@ large = st.one_of(st.integers(0, 10**6), st.integers(0, LIMIT - 1), st.integers(
 @given(st.data())
 async def test_lua_counts_as_python_does(link: Link, data: st.DataObject) -> None:
     price = assemble("charge").partition("-- The account, a flat array")[0]
-    script = Script("price", price + COUNTING)
+    script = Script("price", f"{price}\nfind_libraries()\n{COUNTING}")
     for _ in range(25):
         prices_drawn = data.draw(st.one_of(prices(), prices(block=10**6, blocks=10**6, amount=10**7)))
         units, wanted, budget = data.draw(large), data.draw(large), data.draw(large)

@@ -73,10 +73,12 @@ async def test_scripts_are_loaded_again_when_the_store_has_lost_them(store: Stor
     account = await funded(store)
     await link.call("SCRIPT", "FLUSH")
     await link.call("FUNCTION", "FLUSH")
+    await link.call("CONFIG", "RESETSTAT")
     answers = await asyncio.gather(
         *[store.charge(charge(account, Phase.OPEN, "0", session=f"s{n}", wanted=10)) for n in range(5)], store.expire(0)
     )
     assert [answer.verdict for answer in answers[:5]] == [Verdict.DONE] * 5
+    assert b"cmdstat_function|load:calls=1," in await link.call("INFO", "commandstats"), "once for all that wait"
     assert len(await store.sessions()) == 5
 
 

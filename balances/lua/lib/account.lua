@@ -11,8 +11,8 @@ local OFFER, UNIT, INITIAL, PRIORITY, EXPIRES, B_CREDITED, B_DEBITED, B_RESERVED
 local STARTS, LASTS = 9, 10
 
 local function read_account(key)
-    local packed = redis.call('GET', key)
-    return packed and cmsgpack.unpack(packed)
+    local packed = call('GET', key)
+    return packed and open_packed(packed)
 end
 
 local function copy(array)

@@ -14,6 +14,7 @@ end
 
 -- What was noted of other calls, where a library outlives them.
 local function forget_calls()
+    if not call then find_libraries() end
     opened, warned = {}, {}
     if quotes_read > MOST_QUOTES then quotes, quotes_read = {}, 0 end
 end

@@ -11,7 +11,7 @@ local opened = {} -- by account
 local function meters_of(a)
     local m = opened[a]
     if not m then
-        m = a[METERS] == '' and {} or cmsgpack.unpack(a[METERS])
+        m = a[METERS] == '' and {} or open_packed(a[METERS])
         opened[a] = m
     end
     return m
@@ -21,7 +21,7 @@ end
 local function seal_meters(a)
     local m = opened[a]
     if not m or #m == 0 and a[METERS] == '' then return false end
-    local packed = cmsgpack.pack(m)
+    local packed = pack(m)
     if packed == a[METERS] then return false end
     a[METERS] = packed
     return true

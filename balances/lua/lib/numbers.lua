@@ -4,8 +4,13 @@
 local LIMIT = 9007199254740992 -- 2^53
 local RANGE = {}
 
--- Lua's own libraries are out of reach while a function is loaded, so they are looked up when it runs.
-local function fmod(a, b) return math.fmod(a, b) end
+local fmod, format, call, pack, open_packed
+
+-- The libraries of Lua and of the server are out of reach while a function is loaded: it finds them at its first call.
+local function find_libraries()
+    fmod, format, call, pack, open_packed = math.fmod, string.format, redis.call, cmsgpack.pack, cmsgpack.unpack
+end
+
 local function min(a, b) return a < b and a or b end
 local function max(a, b) return a > b and a or b end
 
@@ -17,5 +22,5 @@ end
 -- Decimal digits for commands that take numbers; tostring(1e15) would be "1e+15", and "-0" is refused.
 local function digits(n)
     if n == 0 then return '0' end
-    return string.format('%.0f', n)
+    return format('%d', n)
 end

@@ -4,7 +4,7 @@
 -- overage.
 
 local function read_quote(packed)
-    local q = cmsgpack.unpack(packed)
+    local q = open_packed(packed)
     local n = q[3]
     local offers
     if n > 0 then

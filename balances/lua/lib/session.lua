@@ -18,8 +18,8 @@ local MOST_KEYS = 256 -- each is read and written with every request
 local BESIDE = 255 -- earlier answers kept for replay; the opening's is never dropped
 
 local function read_session(key)
-    local packed = redis.call('GET', key)
-    return packed and cmsgpack.unpack(packed)
+    local packed = call('GET', key)
+    return packed and open_packed(packed)
 end
 
 -- Sessions of two doors may have the same name by chance.
@@ -41,7 +41,7 @@ end
 local function find_answer(s, answers, operation)
     if s[LAST] == operation then return s[LAST_PRINT], s[LAST_ANSWER] end
     if s[ANSWERED] == 0 or not string.find(s[EARLIER], tagged(operation), 1, true) then return end
-    local known = redis.call('HGET', answers, operation)
+    local known = call('HGET', answers, operation)
     if not known then return end -- the name was found inside another
     local gap = string.find(known, ' ', 1, true)
     return string.sub(known, 1, gap - 1), string.sub(known, gap + 1)
@@ -87,14 +87,14 @@ end
 
 -- Writes what keep_answer returned. The answers last as long as the session they belong to.
 local function write_earlier(answers, before, record, dropped)
-    if before then redis.call('HSET', answers, before, record) end
-    if dropped then redis.call('HDEL', answers, dropped) end
+    if before then call('HSET', answers, before, record) end
+    if dropped then call('HDEL', answers, dropped) end
 end
 
 -- Writes a session that has ended; it goes when its window is over.
 local function write_ended(key, answers, packed, kept, window)
-    redis.call('SET', key, packed, 'PX', digits(window))
-    if kept > 0 then redis.call('PEXPIRE', answers, digits(window)) end
+    call('SET', key, packed, 'PX', digits(window))
+    if kept > 0 then call('PEXPIRE', answers, digits(window)) end
 end
 
 local function new_key(name, unit, quote)
