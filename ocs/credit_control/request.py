@@ -35,6 +35,8 @@ _ROUTING = frozenset(avp.key for avp in (avps.PROXY_INFO, avps.ROUTE_RECORD, avp
 
 _TIME, _EVENTS, _MONEY = avps.CC_TIME.key, avps.CC_SERVICE_SPECIFIC_UNITS.key, avps.CC_MONEY.key
 
+_LIKE_A_SUB_SESSION = re.compile(r";sub=\d*$")
+
 _COST_WANTED = (1, 2)
 """AoC-Request-Type: AoC_FULL, AoC_COST_ONLY."""
 
@@ -88,6 +90,16 @@ class CreditControlRequest(NamedTuple):
     """What a Failed-AVP shows if the request cannot be rated: its Service-Context-Id."""
 
 
+def session_name(session: str, sub_session: int | None) -> str:
+    """What the ledger knows a session by, or one of its sub-sessions (RFC 8506 section 5.1.2).
+
+    A Session-Id that looks like the name of a sub-session gets another end, so that none can be taken for it.
+    """
+    if sub_session is not None:
+        return f"{session};sub={sub_session}"
+    return f"{session};sub=" if ";sub=" in session and _LIKE_A_SUB_SESSION.search(session) else session
+
+
 def read(message: Message, now: int, parameters: Mapping[int, str] = NO_PARAMETERS) -> CreditControlRequest:
     """Read a CCR that has passed its command's grammar; raises RemoteError with the Result-Code to answer.
 
@@ -99,9 +111,7 @@ def read(message: Message, now: int, parameters: Mapping[int, str] = NO_PARAMETE
     action = _action(message, phase)
     kind = _kind(message, action)
     sub_session = message.get(avps.CC_SUB_SESSION_ID)
-    session = message.require(avps.SESSION_ID)
-    if sub_session is not None:
-        session = f"{session};sub={sub_session}"
+    session = session_name(message.require(avps.SESSION_ID), sub_session)
     items, style, currency = _items(message, phase, kind)
     amount = None
     if action is Action.CHECK_BALANCE:

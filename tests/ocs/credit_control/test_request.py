@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from charging.event import Action, Identity, IdentityType, Phase, ServiceKind, Unit
-from ocs.credit_control.request import read
+from ocs.credit_control.request import read, session_name
 from ocs.diameter import avps
 from ocs.diameter.codec import encode_message
 from ocs.diameter.codes import ResultCode
@@ -233,3 +233,10 @@ def test_more_services_than_anybody_has_are_refused() -> None:
 def test_an_update_of_a_call_without_call_data_keeps_the_conditions_of_the_session() -> None:
     assert read(ccr(context="32260@3gpp.org", request_type=2, number=1), NOW).event.service is None
     assert read(ccr(context="32251@3gpp.org", request_type=2, number=1), NOW).event.service is not None
+
+
+def test_no_session_can_be_taken_for_a_sub_session_of_another() -> None:
+    ids = ["gw;1", "gw;1;sub=1", "gw;1;sub=", "gw;1;sub=1;sub=", "gw;sub=x", "gw;1;sub=1;sub=2"]
+    names = [session_name(session, sub) for session in ids for sub in (None, 0, 1, 2)]
+    assert len(set(names)) == len(names)
+    assert (session_name("gw;1", None), session_name("gw;1", 1)) == ("gw;1", "gw;1;sub=1")
