@@ -26,7 +26,7 @@ export const nothing = (text, id) => el("p", { class: "note", id }, text);
 
 // How often what happened, most often first.
 export function codes(name, counts) {
-  const sorted = Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 8);
+  const sorted = Object.entries(counts).filter(([, count]) => count).sort((a, b) => b[1] - a[1]).slice(0, 8);
   if (!sorted.length) return null;
   return el("p", { class: "codes" }, el("span", { class: "name" }, name), sorted.map(([code, count]) => el("span", {}, `${code}: ${count.toLocaleString("en")}`)));
 }
