@@ -52,6 +52,7 @@ from ocs.sy.changes import Changes
 from ocs.trunk_groups import TrunkGauge
 from ocs.vouchers import redeemer
 from ocs.vouchers.redeemer import Redeemer
+from ocs.webhooks.alerts import AlertBook
 from ocs.webhooks.queue import Queue
 from ocs.webhooks.sender import Sender, read_secret
 from ocs.workers import WorkerFailed, Workers
@@ -182,15 +183,22 @@ class Daemon:
             self._run_beside(stack, journal.run(), "journal")
         return observer
 
-    def _start_webhooks(self, stack: AsyncExitStack, charging: Charging) -> Queue | None:
+    def _start_webhooks(self, stack: AsyncExitStack, charging: Charging) -> tuple[Queue, AlertBook] | None:
         """Who tells others of what happens to accounts, if anybody is to be told; raises OSError for the secret."""
         settings = self.config.webhooks
         if not settings.url:
             return None
-        queue = Queue(charging.link, charging.ledger.keys, tuple(map(parse_amount, settings.thresholds)))
+        engine, usual = charging.engine, tuple(map(parse_amount, settings.thresholds))
+
+        def of_plan(plan: str, currency: str) -> tuple[int, ...] | None:
+            found = engine.catalogue.find(plan, wall_clock())
+            return found.warn_below(currency) if found else None
+
+        alerts = AlertBook(charging.link, usual, of_plan)
+        queue = Queue(charging.link, charging.ledger.keys, alerts)
         sender = Sender(settings, read_secret(settings.secret_file), queue, wall_clock)
         self._run_beside(stack, sender.run(), "sender of notices")
-        return queue
+        return queue, alerts
 
     def _start_vouchers(self, stack: AsyncExitStack, charging: Charging) -> Redeemer | None:
         """Who redeems vouchers, if there are any; raises OSError for the secret."""
@@ -242,6 +250,7 @@ class Daemon:
     ) -> None:
         books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
         feed = Feed(charging.bus)
+        webhooks = self._start_webhooks(stack, charging)
         house = House(
             ledger=charging.ledger,
             engine=charging.engine,
@@ -258,7 +267,8 @@ class Daemon:
             peers=self._peers,
             orphans=Orphans(charging.link),
             readiness=self._readiness,
-            notices=self._start_webhooks(stack, charging),
+            notices=webhooks and webhooks[0],
+            alerts=webhooks and webhooks[1],
             redeemer=self._start_vouchers(stack, charging),
             numbers=charging.numbers,
             publisher=Publisher(Archive(charging.link), wall_clock) if charging.follower else None,

@@ -10,7 +10,7 @@ from charging.catalogue.periods import Meter
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
 from charging.catalogue.times import Clock
-from charging.catalogue.wallets import Wallet
+from charging.catalogue.wallets import Wallet, converted
 from charging.event import Change, FinalUnits, ServiceKind, TimePeriods
 from charging.rating import Rounding, Tariff
 
@@ -144,6 +144,11 @@ class Plan(Record, frozen=True, kw_only=True):
         """What counts a use at a time (milliseconds) by an account in this currency."""
         factor, zone = self.currencies[currency], self.clock.zone
         return tuple([meter.metering(at, zone, factor, match.rate.along) for meter in match.rule.meters])
+
+    def warn_below(self, currency: str) -> tuple[int, ...] | None:
+        """Amounts of unreserved money that accounts in this currency are warned below; None: the plan says nothing."""
+        amounts, factor = self.wallet.warn_below, self.currencies.get(currency, Fraction(1))
+        return None if amounts is None else tuple([converted(amount, factor) for amount in amounts])
 
     def replaced_after(self, at: int) -> int:
         """When the next version of the plan begins after a time; beyond all times if none does."""

@@ -6,7 +6,7 @@ import click
 from rich.console import Group
 
 from ocs.cli.client import Session, is_identity, json_option, key_option, once, show, table
-from ocs.cli.purse import loan, transfer
+from ocs.cli.purse import alerts, loan, transfer
 
 
 @click.group()
@@ -14,7 +14,7 @@ def account() -> None:
     """Accounts: who pays, and what they have."""
 
 
-for command in (loan, transfer):
+for command in (alerts, loan, transfer):
     account.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""``ocs account loan`` and ``transfer``: what subscribers may do with money, as their plan allows."""
+"""``ocs account loan``, ``transfer`` and ``alerts``: what subscribers may do with money, and hear of it."""
 
 from typing import Any
 
@@ -49,3 +49,32 @@ def transfer(session: Session, id: str, to: str, amount: str, reference: str, ke
         as_json,
         lambda data: f"{data['account']}: {data['amount']} to {data['to']}, fee {data['fee']} (entry {data['entry']})",
     )
+
+
+@click.command()
+@click.argument("id")
+@click.option("--threshold", "thresholds", multiple=True, help="Told when less is unreserved; may be given again.")
+@click.option("--auto-topup", nargs=2, metavar="BELOW AMOUNT", help="Ask for a top-up when less is unreserved.")
+@click.option("--reset", is_flag=True, help="None of its own any more.")
+@json_option
+@click.pass_obj
+def alerts(
+    session: Session, id: str, thresholds: tuple[str, ...], auto_topup: tuple[str, str] | None, reset: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Show or set what is told of an account's money over webhooks. What is set replaces what was."""
+    if thresholds or auto_topup or reset:
+        auto = {"below": auto_topup[0], "amount": auto_topup[1]} if auto_topup else None
+        body = {"thresholds": list(thresholds) or None, "auto_topup": auto}
+        done = session.call("PUT", "v1", "accounts", id, "alerts", body=body)
+    else:
+        done = session.call("GET", "v1", "accounts", id, "alerts")
+    show(done, as_json, _alerts)
+
+
+def _alerts(data: Any) -> object:
+    usual = "those of the plan or the configuration"
+    said = usual if data["thresholds"] is None else ", ".join(data["thresholds"])
+    auto = data["auto_topup"]
+    rows = [("thresholds", said), ("auto top-up", f"by {auto['amount']} below {auto['below']}" if auto else "none")]
+    return table(("", ""), rows)

@@ -2,7 +2,9 @@
 
 import logging
 import re
+import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from starlette.routing import Route
 from balances.ledger import LedgerError, Unavailable
 from ocs.http import (
     accounts,
+    alerts,
     catalogues,
     events,
     health,
@@ -29,6 +32,7 @@ from ocs.http import (
     pricing,
     sessions,
     tariffs,
+    tmf654,
     trail,
     transfers,
     vouchers,
@@ -47,12 +51,18 @@ from ocs.http.problems import (
 
 log = logging.getLogger(__name__)
 
+ENCODER = msgspec.json.Encoder(decimal_format="number")
+DECODER = msgspec.json.Decoder(float_hook=Decimal)
+"""No number of a body is ever a float."""
+
 OPERATIONS: tuple[Operation, ...] = (
     *accounts.OPERATIONS,
     *movements.OPERATIONS,
     *loans.OPERATIONS,
     *transfers.OPERATIONS,
     *vouchers.OPERATIONS,
+    *alerts.OPERATIONS,
+    *tmf654.OPERATIONS,
     *sessions.OPERATIONS,
     *orphans.OPERATIONS,
     *pricing.OPERATIONS,
@@ -114,16 +124,16 @@ def _endpoint(house: House, gate: Gate, methods: dict[str, Operation]) -> Endpoi
         try:
             return await _answer(house, gate, operation, request)
         except Problem as problem:
-            return problem.response()
+            return operation.dialect.say(problem)
         except LedgerError as error:
-            return from_ledger(error).response()
+            return operation.dialect.say(from_ledger(error))
         except Unavailable:
-            return outcome_unknown().response()
+            return operation.dialect.say(outcome_unknown())
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
             log.exception("%s %s failed", request.method, operation.path)
-            return Problem(Kind.INTERNAL).response()
+            return operation.dialect.say(Problem(Kind.INTERNAL))
 
     return endpoint
 
@@ -134,7 +144,7 @@ async def _answer(house: House, gate: Gate, operation: Operation, request: Reque
         path=request.path_params,
         body=await _body(request, operation.body, operation.largest(house.settings)) if operation.body else None,
         query=_query(request, operation.query) if operation.query else None,
-        key=_key(request) if operation.keyed else "",
+        key=_key(request, operation),
         caller=caller,
     )
     reply = await operation.handler(house, call)
@@ -143,7 +153,7 @@ async def _answer(house: House, gate: Gate, operation: Operation, request: Reque
     if isinstance(reply.body, Response):
         return reply.body
     return Response(
-        msgspec.json.encode(reply.body),
+        ENCODER.encode(reply.body),
         reply.status,
         {"Cache-Control": "no-store", **reply.headers},
         media_type="application/json",
@@ -161,7 +171,7 @@ async def _body(request: Request, kind: Any, largest: int) -> Any:
         if len(octets) > largest:
             raise Problem(Kind.BODY_TOO_LARGE, f"At most {largest} octets are read.", headers={"Connection": "close"})
     try:
-        parsed = msgspec.json.decode(octets)
+        parsed = DECODER.decode(octets)
         return msgspec.convert(parsed, kind)
     except msgspec.ValidationError as error:
         fault = fault_in_body(error)
@@ -182,8 +192,12 @@ def _query(request: Request, kind: Any) -> Any:
         raise Problem(Kind.INVALID_REQUEST, fault.detail, errors=(fault,)) from None
 
 
-def _key(request: Request) -> str:
+def _key(request: Request, operation: Operation) -> str:
+    if not (operation.keyed or operation.may_be_keyed):
+        return ""
     key = request.headers.get("idempotency-key", "")
+    if not key and operation.may_be_keyed:
+        return str(uuid.uuid4())
     if not key:
         raise Problem(Kind.IDEMPOTENCY_KEY_REQUIRED)
     if not KEY.fullmatch(key):

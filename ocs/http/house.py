@@ -16,12 +16,14 @@ from ocs.http.auth import Caller, Role
 from ocs.http.books import Books
 from ocs.http.feed import Feed
 from ocs.http.models import PeerView
+from ocs.http.problems import RFC_9457, Dialect
 from ocs.http.settings import HttpSettings
 from ocs.low_balances import LowBalances
 from ocs.metrics import Metrics
 from ocs.publishing.numbers import Numbers
 from ocs.publishing.publisher import Publisher
 from ocs.vouchers.redeemer import Redeemer
+from ocs.webhooks.alerts import AlertBook
 from ocs.webhooks.queue import Queue
 
 B = TypeVar("B")
@@ -81,6 +83,8 @@ class House:
     numbers: Numbers | None = None
     """Those ported since; None as above."""
     notices: Queue | None = None
+    alerts: AlertBook | None = None
+    """None, both: nobody is told over webhooks."""
     redeemer: Redeemer | None = None
     """None: there are no vouchers here."""
     orphans: Orphans | None = None
@@ -125,6 +129,9 @@ class Operation:
     query: Any = None
     keyed: bool = False
     """Wants an Idempotency-Key."""
+    may_be_keyed: bool = False
+    """Takes one; without it each request is another."""
+    dialect: Dialect = RFC_9457
     returns: dict[int, Any] = field(default_factory=dict)
     events: dict[str, Any] = field(default_factory=dict)
     """Server-sent events by name, with the type of their data: the answer is a stream of them."""

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
 from ocs.http.house import Operation
-from ocs.http.problems import MEDIA_TYPE, ProblemDetails
+from ocs.http.problems import Dialect
 
 REFERENCE = "#/components/schemas/{name}"
 KEY_PARAMETER = {"$ref": "#/components/parameters/IdempotencyKey"}
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -19,9 +20,10 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """Everything the API offers (OpenAPI 3.1)."""
     rows = tuple(operations)
     mentioned = [(row.body, row.query, *row.returns.values(), *row.events.values()) for row in rows]
-    types = {one for group in mentioned for one in group if one not in (None, str)}
-    types.add(ProblemDetails)
+    types = {_element(one) for group in mentioned for one in group if one not in (None, str)}
+    types |= {row.dialect.schema for row in rows}
     _, schemas = msgspec.json.schema_components(sorted(types, key=lambda one: one.__name__), ref_template=REFERENCE)
+    schemas = _with_numbers(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas)
@@ -44,8 +46,15 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
                     "in": "header",
                     "required": True,
                     "description": "Names this change: a repeat with the same key does not do it again.",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
-                }
+                    "schema": KEY_SCHEMA,
+                },
+                "OptionalKey": {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": False,
+                    "description": "As above; without one each request is another.",
+                    "schema": KEY_SCHEMA,
+                },
             },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
@@ -65,6 +74,8 @@ def _operation(row: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         ]
     if row.keyed:
         parameters.append(KEY_PARAMETER)
+    if row.may_be_keyed:
+        parameters.append({"$ref": "#/components/parameters/OptionalKey"})
     said: dict[str, Any] = {
         "operationId": f"{row.handler.__module__.rpartition('.')[2]}_{row.handler.__name__}",
         "summary": row.summary,
@@ -72,7 +83,7 @@ def _operation(row: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {str(status): _answer(status, kind) for status, kind in row.returns.items()}
         | ({"200": _stream(row.events)} if row.events else {})
-        | {str(status): _problem(status) for status in _problems(row)},
+        | {str(status): _problem(status, row.dialect) for status in _problems(row)},
     }
     if row.role is not None:
         said["security"] = [{"token": []}]
@@ -97,10 +108,27 @@ def _problems(row: Operation) -> list[int]:
     return sorted(found - row.returns.keys())
 
 
+def _with_numbers(schema: Any) -> Any:
+    """Exact decimals travel as JSON numbers here, where msgspec would describe strings."""
+    if isinstance(schema, dict):
+        if schema.get("format") == "decimal":
+            return {name: value for name, value in schema.items() if name != "format"} | {"type": "number"}
+        return {name: _with_numbers(value) for name, value in schema.items()}
+    return [_with_numbers(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _element(kind: Any) -> Any:
+    """Of a list what it is a list of; others as they are."""
+    return get_args(kind)[0] if get_origin(kind) is list else kind
+
+
 def _answer(status: int, kind: Any) -> dict[str, Any]:
     if kind is str:
         return {"description": HTTPStatus(status).phrase, "content": {"text/plain": {"schema": {"type": "string"}}}}
-    schema = {"$ref": REFERENCE.format(name=kind.__name__)}
+    element = _element(kind)
+    schema: dict[str, Any] = {"$ref": REFERENCE.format(name=element.__name__)}
+    if element is not kind:
+        schema = {"type": "array", "items": schema}
     return {"description": HTTPStatus(status).phrase, "content": {"application/json": {"schema": schema}}}
 
 
@@ -113,6 +141,6 @@ def _stream(events: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _problem(status: int) -> dict[str, Any]:
-    schema = {"$ref": REFERENCE.format(name=ProblemDetails.__name__)}
-    return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+def _problem(status: int, dialect: Dialect) -> dict[str, Any]:
+    schema = {"$ref": REFERENCE.format(name=dialect.schema.__name__)}
+    return {"description": HTTPStatus(status).phrase, "content": {dialect.media_type: {"schema": schema}}}

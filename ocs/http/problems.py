@@ -1,8 +1,11 @@
 """What goes wrong, as problem details (RFC 9457): one table of kinds, one exception, one way to say it."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -165,6 +168,18 @@ class Problem(Exception):
             {"Cache-Control": "no-store", **self.headers},
             media_type=MEDIA_TYPE,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How problems are said: the schema of their body, its media type, and what makes one."""
+
+    schema: Any
+    media_type: str
+    say: Callable[[Problem], Response]
+
+
+RFC_9457 = Dialect(ProblemDetails, MEDIA_TYPE, Problem.response)
 
 
 def from_ledger(error: LedgerError) -> Problem:

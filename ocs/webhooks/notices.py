@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from balances.ledger import Entry, Line, Record
 from balances.money import format_amount
 from ocs.http.views import moment, quantity
+from ocs.webhooks.alerts import Alerts, told
 
 MONEY = "money"
 
@@ -14,7 +15,8 @@ class Notice(Record, frozen=True, kw_only=True):
 
     id: str
     event: str
-    """``balance.low``, ``balance.depleted``, ``bucket.depleted``, ``bucket.expired`` or ``balance.overrun``."""
+    """``balance.low``, ``balance.depleted``, ``bucket.depleted``, ``bucket.expired``, ``balance.overrun`` or
+    ``auto-topup``."""
     at: str
     account: str
     bucket: str
@@ -24,7 +26,7 @@ class Notice(Record, frozen=True, kw_only=True):
     """What is left and not reserved."""
     threshold: str | None = None
     amount: int | str | None = None
-    """What was consumed without credit, or what was left and expired."""
+    """What was consumed without credit, what was left and expired, or what to top up by."""
 
 
 class Occasion(Record, frozen=True, kw_only=True):
@@ -34,11 +36,11 @@ class Occasion(Record, frozen=True, kw_only=True):
     once: str = ""
 
 
-def occasions(entry: Entry, thresholds: tuple[int, ...]) -> Iterator[Occasion]:
-    """The notices of an entry; ``thresholds`` in micro-units."""
+def occasions(entry: Entry, alerts: Alerts) -> Iterator[Occasion]:
+    """The notices of an entry of an account with these alerts, whose thresholds are resolved."""
     for line in entry.lines:
         if line.bucket == MONEY:
-            yield from _of_money(entry, line, thresholds)
+            yield from _of_money(entry, line, alerts)
         elif entry.cause == "expired":
             yield Occasion(notice=_notice(entry, line, "bucket.expired", amount=quantity(line.asset, line.before)))
         elif line.debited > 0 and line.reserved <= 0 and line.after <= 0 < line.before - line.reserved:
@@ -46,21 +48,21 @@ def occasions(entry: Entry, thresholds: tuple[int, ...]) -> Iterator[Occasion]:
             yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once=once)
 
 
-def _of_money(entry: Entry, line: Line, thresholds: tuple[int, ...]) -> Iterator[Occasion]:
+def _of_money(entry: Entry, line: Line, alerts: Alerts) -> Iterator[Occasion]:
     if line.overrun > 0:
         yield Occasion(notice=_notice(entry, line, "balance.overrun", amount=format_amount(line.overrun)))
-    for threshold in (*thresholds, 0):
+    auto = alerts.auto_topup
+    if auto and line.after < auto.below <= line.before:
+        told_of = {"threshold": format_amount(auto.below), "amount": format_amount(auto.amount)}
+        notice = _notice(entry, line, "auto-topup", **told_of)
+        yield Occasion(notice=notice, once=told(entry.account, f"auto:{auto.below}"))
+    for threshold in (*(alerts.thresholds or ()), 0):
         floor = threshold - 1 if threshold else 0  # below a threshold, but at nothing
         if not line.after <= floor < line.before:
             continue
         event = "balance.low" if threshold else "balance.depleted"
         notice = _notice(entry, line, event, threshold=format_amount(threshold))
-        yield Occasion(notice=notice, once=told(entry.account, threshold))
-
-
-def told(account: str, threshold: int) -> str:
-    """What stands for a threshold of an account that was told of."""
-    return f"{account}:{MONEY}:{threshold}"
+        yield Occasion(notice=notice, once=told(entry.account, str(threshold)))
 
 
 def credits(entry: Entry) -> bool:

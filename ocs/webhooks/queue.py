@@ -12,7 +12,8 @@ from balances.keys import Keys
 from balances.ledger import Entry, Record
 from balances.link import Link
 from balances.wire import read_entry, text
-from ocs.webhooks.notices import Notice, Occasion, credits, occasions, told
+from ocs.webhooks.alerts import AlertBook, Alerts, told_key, told_levels
+from ocs.webhooks.notices import MONEY, Notice, Occasion, credits, occasions
 
 DUE, TRIES, LOG, LEASE = b"hooks:due", b"hooks:tries", b"hooks:log", b"hooks:lease"
 LEASE_MILLISECONDS = 10_000
@@ -35,10 +36,10 @@ class Delivery(Record, frozen=True, kw_only=True):
 class Queue:
     """Any call may raise Unavailable."""
 
-    def __init__(self, link: Link, keys: Iterable[Keys], thresholds: tuple[int, ...]) -> None:
+    def __init__(self, link: Link, keys: Iterable[Keys], alerts: AlertBook) -> None:
         self._link = link
         self._keys = tuple(keys)
-        self._thresholds = thresholds
+        self._alerts = alerts
 
     async def lead(self, node: str) -> bool:
         """Is the work ours for the next seconds? One node has it; another takes over when that one is silent."""
@@ -61,17 +62,20 @@ class Queue:
             await self._link.call("SET", place, newest[0][0] if newest else b"0-0")
             return 0
         batch = await self._link.call("XRANGE", keys.outbox, b"(" + after, "+", "COUNT", BATCH)
-        for id, fields in batch:
-            await self._keep(read_entry(keys.shard, id, fields[1]), now)
+        entries = [read_entry(keys.shard, id, fields[1]) for id, fields in batch]
+        moved = {entry.account for entry in entries if any(line.bucket == MONEY for line in entry.lines)}
+        alerts = await self._alerts.of(keys, moved)
+        for entry in entries:
+            await self._keep(entry, alerts.get(entry.account, Alerts()), now)
         if batch:
             await self._link.call("SET", place, batch[-1][0])
         return len(batch)
 
-    async def _keep(self, entry: Entry, now: int) -> None:
+    async def _keep(self, entry: Entry, alerts: Alerts, now: int) -> None:
         if credits(entry):
-            for threshold in (*self._thresholds, 0):
-                await self._link.call("DEL", f"hooks:told:{told(entry.account, threshold)}")
-        for occasion in occasions(entry, self._thresholds):
+            for level in told_levels(alerts):
+                await self._link.call("DEL", told_key(entry.account, level))
+        for occasion in occasions(entry, alerts):
             if await self._is_news(occasion):
                 await self._link.call("ZADD", DUE, "NX", now, msgspec.json.encode(occasion.notice))
 

@@ -31,6 +31,10 @@ NEARLY = {
     "BatchCreate": {"id": "b", "count": 1, "amount": "1.00", "currency": "EUR"},
     "BatchPatch": {"state": "active"},
     "VoucherRedeem": {"code": "0000000000000000"},
+    "TopupBalanceCreate": {"amount": {"amount": 1, "units": "EUR"}, "bucket": {"id": "alice"}, "voucher": ""},
+    "AdjustBalanceCreate": {"amount": {"amount": 1.5}, "bucket": {"id": "alice"}, "reason": "x"},
+    "TransferBalanceCreate": {"amount": {"amount": 1}, "bucket": {"id": "alice"}, "receiverBucket": {"id": "bob"}},
+    "AlertsPut": {"thresholds": ["1.00"], "auto_topup": {"below": "1.00", "amount": "5.00"}},
     "LoanCreate": {"reference": "x"},
     "TransferCreate": {"to": "bob", "amount": "1.00", "reference": "x"},
 }
@@ -79,7 +83,7 @@ def test_any_path_and_query_gets_an_answer(row: Operation, name: str, query: dic
     async def ask() -> None:
         desk = Desk(MemoryLedger())
         path = row.path
-        for parameter in ("{account}", "{session}", "{version}", "{number}", "{batch}"):
+        for parameter in ("{account}", "{session}", "{version}", "{number}", "{batch}", "{id}"):
             path = path.replace(parameter, "".join(f"%{octet:02X}" for octet in name.encode()) or "x")
         answer = await desk.client.get(
             path, params={key.encode("utf-8", "replace"): value for key, value in query.items()}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from balances.ledger import Entry, Line
+from ocs.webhooks.alerts import Alerts, AutoTopUp
 from ocs.webhooks.notices import occasions
 
 EURO = 1_000_000
@@ -22,7 +23,7 @@ def money(before: int, after: int, **more: int) -> Line:
 def told(*lines: Line, cause: str = "update", thresholds: tuple[int, ...] = (EURO,)) -> list[tuple[str, Any]]:
     return [
         (one.notice.event, one.notice.threshold or one.notice.amount)
-        for one in occasions(entry(*lines, cause=cause), thresholds)
+        for one in occasions(entry(*lines, cause=cause), Alerts(thresholds=thresholds))
     ]
 
 
@@ -37,6 +38,15 @@ def test_falling_below_a_threshold_and_to_nothing() -> None:
         ("balance.depleted", "0.00"),
     ]
     assert told(money(0, 5 * EURO, credited=5 * EURO)) == []
+
+
+def test_a_top_up_is_asked_for_once_at_each_crossing() -> None:
+    alerts = Alerts(thresholds=(), auto_topup=AutoTopUp(below=EURO, amount=20 * EURO))
+    (one,) = occasions(entry(money(EURO, EURO - 1)), alerts)
+    assert (one.notice.event, one.notice.threshold, one.notice.amount) == ("auto-topup", "1.00", "20.00")
+    assert (one.once, one.notice.id) == ("alice:money:auto:1000000", "3-5-0-money-auto-topup-1.00")
+    assert list(occasions(entry(money(EURO + 1, EURO)), alerts)) == []
+    assert list(occasions(entry(money(EURO - 1, 1)), alerts)) == []
 
 
 def test_overrun_and_what_of_it() -> None:
@@ -55,7 +65,7 @@ def test_a_bucket_is_depleted_by_use_and_not_by_a_reservation() -> None:
 
 def test_a_notice_has_the_same_name_however_often_it_is_found() -> None:
     line = money(EURO, 0)
-    first, again = (list(occasions(entry(line), (EURO,))) for _ in range(2))
+    first, again = (list(occasions(entry(line), Alerts(thresholds=(EURO,)))) for _ in range(2))
     assert first == again
     assert len({one.notice.id for one in first}) == 2
     assert [one.once for one in first] == ["alice:money:1000000", "alice:money:0"]

@@ -126,6 +126,33 @@ def test_a_threshold_is_told_once_until_the_next_credit(tmp_path: Path, receiver
         assert len({one["id"] for one in receiver.taken if one["account"] == account}) == 2
 
 
+def test_an_account_has_thresholds_of_its_own_and_asks_for_top_ups(tmp_path: Path, receiver: Receiver) -> None:
+    with House(tmp_path, **settings(tmp_path, receiver)) as house:
+        wait_until_it_listens(house, receiver)
+        account = house.open_account("491704440004", "5.00")
+        path = f"/v1/accounts/{account}/alerts"
+        assert house.get(path) == {"account": account, "thresholds": None, "auto_topup": None}
+        setting = {"thresholds": ["4.00"], "auto_topup": {"below": "3.00", "amount": "2.50"}}
+        changed = house._api.put(path, json=setting)
+        assert changed.status_code == 200, changed.text
+        assert house.get(path) == {"account": account} | setting
+        adjust(house, account, "-2.50")
+        adjust(house, account, "-1.00")
+        eventually(receiver, account, [("auto-topup", "3.00"), ("balance.low", "4.00")])
+        (asked,) = [one for one in receiver.taken if one["event"] == "auto-topup"]
+        body = {"amount": asked["amount"], "reference": "auto top-up"}
+        for status in (201, 200):  # the receiver may be told twice: the id is the key of its answer
+            headers = {"Idempotency-Key": str(asked["id"])}
+            answer = house._api.post(f"/v1/accounts/{account}/topups", json=body, headers=headers)
+            assert answer.status_code == status
+        adjust(house, account, "-1.50")
+        end = time.monotonic() + PATIENCE
+        while len([one for one in receiver.taken if one["event"] == "auto-topup"]) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert receiver.forged == 0
+
+
 def test_what_was_on_its_way_when_the_daemon_was_killed_arrives(tmp_path: Path, receiver: Receiver) -> None:
     with House(tmp_path, **settings(tmp_path, receiver)) as house:
         wait_until_it_listens(house, receiver)
