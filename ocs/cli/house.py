@@ -146,7 +146,7 @@ def audit(session: Session, replay: bool, journals: tuple[Path, ...], path: Path
 
 
 def _audit(data: Any) -> object:
-    names = ("credited", "debited", "reserved", "available", "overrun")
+    names = ("credited", "debited", "reserved", "available", "overrun", "in_transit")
     rows = [(currency, *(sums[name] for name in names)) for currency, sums in data["currencies"].items()]
     title = f"books balanced: {'yes' if data['balanced'] else 'NO'}; {data['accounts']} accounts"
     return Group(table(("", *(f">{name}" for name in names)), rows, title=title), *data["findings"])

@@ -69,6 +69,12 @@ def test_a_loan_and_a_transfer(ocs):
     assert json.loads(ocs("account", "show", "cli-friend", "--json").stdout)["money"]["balance"] == "1.00"
 
 
+def test_alerts_where_nobody_is_told(ocs):
+    ocs("account", "create", "cli-alerts")
+    refused = ocs("account", "alerts", "cli-alerts", "--threshold", "2.00", code=4)
+    assert "webhooks.url" in refused.stderr
+
+
 def test_vouchers(ocs, house, tmp_path):
     file = tmp_path / "codes"
     made = ocs("voucher", "generate", "cli", "--count", "2", "--amount", "5.00", "--export", str(file), "--json")
