@@ -1,250 +1,146 @@
-"""``scripts/bench``: find the rate one worker sustains, then measure at 50, 70 and 90 % of it.
+"""``scripts/bench``: the rates the server sustains, what a request costs below them, and which targets are met.
 
-A profile counts only if the books close, the sum debited is what was asked for to the last micro-unit and every request
+A run counts only if the books close, the sum debited is what was asked for to the last micro-unit and every request
 got its right answer. The generator proves itself against a null responder at three times the rate.
 """
 
 import argparse
-import asyncio
-import json
 import os
-import subprocess
+import platform
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from decimal import Decimal
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
-from rich.table import Table
 
-from bench.accounts import open_accounts
-from bench.machine import ROOT, BenchFailed, Server, calls, cpu, memory
+from bench import extras, plot, show
+from bench.document import document
+from bench.machine import BenchFailed
+from bench.measure import PROOF, Durations, measure, seconds_of
 from bench.messages import PROFILES
+from bench.results import Report, Results, Run
 
-SLOWEST = 50.0
-"""Milliseconds: the 99th percentile of a rate that is sustained."""
+QUICK = (
+    Run(profile="data-1", overload=True),
+    Run(profile="data-3"),
+    Run(profile="hot"),
+)
 
-PROOF = 3
-"""The generator must manage this many times the rate."""
+SPREAD = {"accounts": 100_000, "sessions": 20_000}
+FULL = (
+    Run(profile="data-1", overload=True, **SPREAD),
+    Run(profile="data-3", **SPREAD),
+    Run(profile="hot", **SPREAD),
+    Run(profile="voice", **SPREAD),
+    Run(profile="sms", **SPREAD),
+    Run(profile="mix", **SPREAD),
+    Run(profile="data-1", fsync="always", **SPREAD),
+    Run(profile="data-1", workers=2, **SPREAD),
+    Run(profile="data-1", accounts=1_000_000, sessions=20_000),
+)
 
-
-@dataclass
-class Step:
-    """What was measured at one rate."""
-
-    share: int
-    rate: float
-    ms: dict[str, float]
-    worker_us: float
-    store_us: float
-    generator_us: float
-    calls: float
-    script_us: float
-
-
-@dataclass
-class Report:
-    """What was measured of one profile."""
-
-    profile: str
-    fsync: str
-    sustained: float
-    proved: float
-    steps: list[Step] = field(default_factory=list)
-    requests: int = 0
-    worker_mb: float = 0
-    store_mb: float = 0
+Extra = tuple[str, float, Callable[[], Any]]
+"""Name of the field of Results, about how many seconds it takes, and what finds it."""
 
 
-class Load:
-    """The generator process."""
-
-    def __init__(self, **options: object) -> None:
-        command = [sys.executable, "-m", "bench.generator", json.dumps(options)]
-        self._process = subprocess.Popen(  # noqa: S603
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.pid = self._process.pid
-        self._read()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchFailed("the generator ended")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def _ask(self, **step: float) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(step) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def step(self, rate: float, seconds: float) -> dict[str, Any]:
-        result = self._ask(rate=rate, seconds=seconds)
-        if result["wrong"] or result["unanswered"]:
-            raise BenchFailed(f"not every request got its right answer: {result}")
-        return result
-
-    def sustains(self, rate: float, seconds: float) -> bool:
-        result = self.step(rate, seconds)
-        return not result["given_up"] and result["ms"]["99"] <= SLOWEST
-
-    def finish(self) -> int:
-        """Close all sessions; how many requests have settled usage."""
-        return int(self._ask()["settled"])
-
-    def stop(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
+def extras_of(full: bool, durations: Durations, say: Console) -> list[Extra]:
+    found: list[Extra] = [("sip", 15 * durations.search + 4 * durations.step, lambda: extras.invites(durations, say))]
+    if full:
+        found += [
+            ("rival", 12 * durations.search + durations.step, lambda: extras.rival(durations)),
+            ("deck_us", 60, lambda: extras.deck_us(2.0)),
+            ("memory", 200, lambda: extras.memory(100_000)),
+            ("start_seconds", 400, lambda: extras.start(1_000_000)),
+        ]
+    return found
 
 
-def search(load: Load, seconds: float) -> float:
-    """The highest rate that is sustained, to about 6 %."""
-    rate = 1_000.0
-    while load.sustains(rate, seconds):
-        rate *= 1.5
-    low, high = rate / 1.5, rate
-    while high / low > 1.06:
-        middle = (low + high) / 2
-        low, high = (middle, high) if load.sustains(middle, seconds) else (low, middle)
-    return low
-
-
-@contextmanager
-def null_responder(profile: str) -> Iterator[int]:
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "bench.null", profile], cwd=ROOT, stdout=subprocess.PIPE, text=True
+def perform(runs: tuple[Run, ...], more: list[Extra], durations: Durations, say: Console) -> Results:
+    results = Results(
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}",
+        load=os.getloadavg()[0],
     )
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait()
+    lasts = sum(seconds_of(run, durations) for run in runs) + sum(seconds for _, seconds, _ in more)
+    say.print(f"{len(runs) + len(more)} measurements, about {max(1, round(lasts / 60))} minutes", style="bold")
+    begun, number = time.monotonic(), 0
+
+    def begin(name: str) -> None:
+        nonlocal number
+        number += 1
+        passed = (time.monotonic() - begun) / 60
+        say.print(f"[{number}/{len(runs) + len(more)}] {passed:.1f} min: {name} ...", style="dim", markup=False)
+
+    reports: list[Report] = []
+    for run in runs:
+        begin(run.name)
+        reports.append(measure(run, durations))
+    results = msgspec.structs.replace(results, reports=tuple(reports))
+    for field, _, find in more:
+        begin(field)
+        results = msgspec.structs.replace(results, **{field: find()})
+    return results
 
 
-def prove(profile: str, rate: float, options: argparse.Namespace) -> float:
-    """How many times the rate the generator manages against nobody."""
-    with null_responder(profile) as port:
-        load = Load(profile=profile, port=port, null=True, **_size(options))
-        try:
-            return PROOF if load.sustains(PROOF * rate, options.seconds) else 0.0
-        finally:
-            load.stop()
-
-
-def _size(options: argparse.Namespace) -> dict[str, int]:
-    return {
-        "sessions": options.sessions,
-        "accounts": options.accounts,
-        "peers": options.peers,
-        "run": int(time.time()),
-    }
-
-
-def measure(profile: str, options: argparse.Namespace, say: Console) -> Report:
-    with tempfile.TemporaryDirectory(prefix="ocs-bench-") as directory:
-        server = Server(Path(directory), options.fsync)
-        try:
-            asyncio.run(open_accounts(server.socket, options.accounts))
-            load = Load(profile=profile, port=server.ports["diameter"], null=False, **_size(options))
-            say.print(
-                f"{profile}: {options.accounts} accounts, {options.sessions} sessions; searching ...", style="dim"
-            )
-            best = search(load, options.search)
-            report = Report(profile, options.fsync, best, prove(profile, best, options))
-            for share in (50, 70, 90):
-                report.steps.append(_at(share, best, load, server, options.seconds))
-            report.requests = load.finish()
-            report.worker_mb, report.store_mb = memory(server.pid) / 1e6, memory(server.store_pid) / 1e6
-            _check_books(server, PROFILES[profile].price * report.requests)
-            load.stop()
-        finally:
-            server.stop()
-    return report
-
-
-def _at(share: int, best: float, load: Load, server: Server, seconds: float) -> Step:
-    pids = (server.pid, server.store_pid, load.pid)
-    before, ran, spent = [cpu(pid) for pid in pids], *calls(server.store)
-    result = load.step(best * share / 100, seconds)
-    used = [cpu(pid) - was for pid, was in zip(pids, before, strict=True)]
-    ran_now, spent_now = calls(server.store)
-    answered = max(1, result["answered"])
-    worker, store, generator = (1e6 * seconds / answered for seconds in used)
-    return Step(
-        share=share,
-        rate=result["answered"] / result["seconds"],
-        ms=result["ms"],
-        worker_us=worker,
-        store_us=store,
-        generator_us=generator,
-        calls=(ran_now - ran) / answered,
-        script_us=(spent_now - spent) / answered,
-    )
-
-
-def _check_books(server: Server, expected: int) -> None:
-    audit = server.audit()
-    if not audit["balanced"]:
-        raise BenchFailed(f"the books do not close: {audit['findings'][:3]}")
-    debited = int(Decimal(str(audit["currencies"]["EUR"]["debited"])) * 1_000_000)
-    if debited != expected:
-        raise BenchFailed(f"{debited} micro-units were debited, {expected} asked for")
-
-
-def show(reports: list[Report], say: Console) -> None:
-    table = Table(title="one worker, embedded store; CPU in microseconds per request, latency in milliseconds")
-    for name in ("profile", "fsync", "at", "req/s", "p50", "p95", "p99", "p99.9", "worker", "store", "generator",
-                 "calls", "script"):  # fmt: skip
-        table.add_column(name, justify="left" if name in ("profile", "fsync") else "right")
-    for report in reports:
-        for step in report.steps:
-            table.add_row(
-                report.profile, report.fsync, f"{step.share} %", f"{step.rate:,.0f}",
-                *[f"{step.ms[p]:.1f}" for p in ("50", "95", "99", "99.9")],
-                f"{step.worker_us:.0f}", f"{step.store_us:.0f}", f"{step.generator_us:.0f}",
-                f"{step.calls:.3f}", f"{step.script_us:.0f}",
-            )  # fmt: skip
-    say.print(table)
-    for report in reports:
-        proof = f"proved at {report.proved:g} times that" if report.proved else f"NOT proved at {PROOF} times that"
-        say.print(
-            f"{report.profile}, {report.fsync}: sustains {report.sustained:,.0f}/s, generator {proof}; "
-            f"{report.requests:,} requests charged, books close; worker {report.worker_mb:.0f} MB, "
-            f"store {report.store_mb:.0f} MB"
+def _choose(options: argparse.Namespace) -> tuple[Run, ...]:
+    if options.profiles is None:
+        return FULL if options.full else QUICK
+    return tuple(
+        Run(
+            profile=profile, fsync=options.fsync, workers=options.workers, accounts=options.accounts,
+            sessions=options.sessions, overload=options.overload,
         )
+        for profile in options.profiles.split(",")
+    )  # fmt: skip
+
+
+def _read(path: Path) -> Results:
+    return msgspec.json.decode(path.read_bytes(), type=Results)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--profiles", default="data-1,data-3,sms", help=f"of {', '.join(PROFILES)}")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--quick", action="store_true", help="the main figures in a few minutes: the default")
+    kind.add_argument("--full", action="store_true", help="every figure; about an hour")
+    kind.add_argument("--profiles", help=f"only these of {', '.join(PROFILES)}, as the next options say")
     parser.add_argument("--fsync", choices=("everysec", "always"), default="everysec")
-    parser.add_argument("--accounts", type=int, default=5_000)
-    parser.add_argument("--sessions", type=int, default=5_000)
-    parser.add_argument("--peers", type=int, default=4)
-    parser.add_argument("--search", type=float, default=2.0, help="seconds for each rate tried")
-    parser.add_argument("--seconds", type=float, default=5.0, help="seconds for each rate measured")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--accounts", type=int, default=2_000)
+    parser.add_argument("--sessions", type=int, default=2_000)
+    parser.add_argument("--overload", action="store_true", help="also twice the rate that is sustained")
+    parser.add_argument("--search", type=float, help="seconds for each rate tried")
+    parser.add_argument("--seconds", type=float, help="seconds for each rate measured")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--plot", type=Path, help="draw latency over rate (SVG)")
+    parser.add_argument("--document", type=Path, metavar="JSON", help="measure nothing; renew docs/performance.md")
     options = parser.parse_args()
-    say = Console(width=int(os.environ.get("COLUMNS", "130")))
+    say = Console(width=int(os.environ.get("COLUMNS", "200")))
     try:
-        reports = [measure(profile, options, say) for profile in options.profiles.split(",")]
+        if options.document:
+            document(_read(options.document))
+            return
+        durations = Durations(
+            search=options.search or (3.0 if options.full else 1.0),
+            step=options.seconds or (20.0 if options.full else 3.0),
+        )
+        os.environ.setdefault("OCS_SIP_CREDIT__ANSWER_WITHIN_MS", "10000")  # lateness is measured, not answered 503
+        more = [] if options.profiles else extras_of(options.full, durations, say)
+        results = perform(_choose(options), more, durations, say)
     except BenchFailed as failure:
         sys.exit(f"bench: this run does not count: {failure}")
-    show(reports, say)
+    for part in (show.head, show.runs, show.sums, show.targets):
+        say.print("\n".join([*part(results), ""]), markup=False, highlight=False, soft_wrap=True)
     if options.json:
-        options.json.write_text(json.dumps([asdict(report) for report in reports], indent=2) + "\n")
-    if any(not report.proved for report in reports):
-        sys.exit("bench: the generator was not proved: its latencies may be its own")
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    if options.plot:
+        options.plot.write_text(plot.draw(results))
+    if any(not report.proved for report in results.reports):
+        sys.exit(f"bench: the generator was not proved at {PROOF} times the rate: its latencies may be its own")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ PATIENCE = 8.0
 MOST_IN_FLIGHT = 1_200
 """Beyond, a step is given up: the server does not keep up, and requests that lapse would have an unknown outcome."""
 
-_WAITING, _WRONG = -1.0, -2.0
+_STRIDE = 7_919
+"""A prime: neighbouring sessions are of accounts far apart."""
+
+_WAITING, _WRONG, _BUSY = -1.0, -2.0, -3.0
+_TOO_BUSY = b"\x00\x00\x01\x0c\x40\x00\x00\x0c\x00\x00\x0b\xbc"
+"""Result-Code 3004 (RFC 6733 section 7.1.3)."""
 
 
 class Peer(asyncio.Protocol):
@@ -60,20 +65,28 @@ class Generator:
 
     def __init__(self, profile: Profile, sessions: int, accounts: int, run: int) -> None:
         self.profile = profile
-        self.sessions = [Session(profile, n, 0 if profile.hot else n % accounts, run) for n in range(sessions)]
+        self.sessions = [
+            Session(profile.of(n), n, 0 if profile.hot else n * _STRIDE % accounts, run) for n in range(sessions)
+        ]
         self.peers: list[Peer] = []
         self.lost = 0
         self.settled = 0
         """Requests answered as they must be that had usage to settle."""
+        self.due = 0
+        """Micro-units they cost."""
         self._turn = 0
         self._identifier = 1
-        self._tail = b""
+        self._tails: dict[str, bytes] = {}
+        self._asked: list[Session] = []
+        """The sessions of a step, in the order of their requests."""
         self._base = 0
         self._times: list[float] = []
         self._start = 0.0
         self._rate = 1.0
         self._checked = False
         self.in_flight = 0
+        self._refused: list[float] = []
+        """After how many seconds requests were refused because there are too many."""
         self.wrong: list[str] = []
 
     async def connect(self, host: str, port: int, peers: int) -> None:
@@ -94,8 +107,17 @@ class Generator:
             self._times[place] = now - self._start - place / self._rate
             if b"\x00\x00\x01\x0c\x40\x00\x00\x0c\x00\x00\x07\xd1" not in answer:
                 self.wrong.append(answer.hex())
-        elif answer.endswith(self._tail) if self._tail else right(answer, self.profile):
-            self._tail = self._tail or tail(answer)
+        else:
+            self._check(answer, self._asked[place].profile, place, now)
+
+    def _check(self, answer: bytes, profile: Profile, place: int, now: float) -> None:
+        known = self._tails.get(profile.name)
+        if _TOO_BUSY in answer:
+            self._times[place] = _BUSY
+            self._refused.append(now - self._start - place / self._rate)
+        elif answer.endswith(known) if known else right(answer, profile):
+            if not known:
+                self._tails[profile.name] = tail(answer)
             self._times[place] = now - self._start - place / self._rate
         else:
             self._times[place] = _WRONG
@@ -103,26 +125,31 @@ class Generator:
 
     async def all(self, verb: str, rate: float) -> None:
         """Open or close every session; raises SystemExit if one is refused."""
-        result = await self._run(rate, len(self.sessions), verb)
+        result = await self._run(rate, len(self._sessions_of(verb)), verb)
         if result["wrong"] or result["unanswered"]:
             raise SystemExit(f"{verb}: {result} {self.wrong[:1]}")
 
-    async def step(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Send updates at this rate for so long."""
-        return await self._run(rate, int(rate * seconds), "next")
+    async def step(self, rate: float, seconds: float, most: float = MOST_IN_FLIGHT) -> dict[str, Any]:
+        """Send updates at this rate for so long. The step is given up with more than ``most`` in flight."""
+        return await self._run(rate, int(rate * seconds), "next", most)
 
-    async def _run(self, rate: float, count: int, verb: str) -> dict[str, Any]:
+    def _sessions_of(self, verb: str) -> list[Session]:
+        return self.sessions if verb == "next" else [one for one in self.sessions if one.profile.session]
+
+    async def _run(self, rate: float, count: int, verb: str, most: float = MOST_IN_FLIGHT) -> dict[str, Any]:
         self._base, self._rate, self._checked = self._identifier, rate, verb == "next"
-        self._times = []
+        self._times, self._asked = [], []
+        sessions = self._sessions_of(verb)
         self.wrong.clear()
+        self._refused.clear()
         self._start = time.perf_counter()
         given_up = False
         late = 0.0
         while len(self._times) < count and not given_up:
             now = time.perf_counter() - self._start
             late = max(late, now - len(self._times) / rate)
-            self._send(min(count, int(now * rate) + 1) - len(self._times), verb)
-            given_up = self.in_flight > MOST_IN_FLIGHT or self.lost > 0
+            self._send(min(count, int(now * rate) + 1) - len(self._times), verb, sessions)
+            given_up = self.in_flight > most or self.lost > 0
             await asyncio.sleep(TICK)
         took = time.perf_counter() - self._start
         end = time.perf_counter() + PATIENCE
@@ -131,28 +158,33 @@ class Generator:
         good = sorted(seconds for seconds in self._times if seconds >= 0)
         if verb != "open":
             self.settled += len(good)
+            self.due += sum(one.profile.price for one, at in zip(self._asked, self._times, strict=True) if at >= 0)
         unanswered, self.in_flight = self.in_flight, 0
         return {
             "rate": rate,
             "sent": len(self._times),
             "seconds": took,
             "answered": len(good),
+            "busy": len(self._refused),
+            "slowest_ms": 1000 * max([0.0, *good[-1:], *self._refused]),
             "wrong": len(self.wrong),
+            "first_wrong": self.wrong[:1],
             "unanswered": unanswered,
             "given_up": given_up,
             "lag_ms": 1000 * late,
             "ms": {str(p): 1000 * _percentile(good, p) for p in (50, 95, 99, 99.9)},
         }
 
-    def _send(self, count: int, verb: str) -> None:
+    def _send(self, count: int, verb: str, sessions: list[Session]) -> None:
         if count <= 0:
             return
-        size = len(self.sessions)
+        size = len(sessions)
         batches: list[list[bytes]] = [[] for _ in self.peers]
         for _ in range(count):
             place = self._turn % size
             self._turn += 1
-            batches[place % len(batches)].append(getattr(self.sessions[place], verb)(self._identifier))
+            self._asked.append(sessions[place])
+            batches[place % len(batches)].append(getattr(sessions[place], verb)(self._identifier))
             self._identifier += 1
             self._times.append(_WAITING)
         self.in_flight += count
@@ -169,18 +201,19 @@ async def main(options: dict[str, Any]) -> None:
     profile = PROFILES[options["profile"]]
     generator = Generator(profile, options["sessions"], options["accounts"], options["run"])
     await generator.connect("127.0.0.1", options["port"], options["peers"])
-    if profile.groups and not options["null"]:
-        await generator.all("open", 1_000.0)
+    sessions = not options["null"] and any(profile.of(n).session for n in range(len(profile.parts) or 1))
+    if sessions:
+        await generator.all("open", options["pace"])
     print(json.dumps({"ready": True}), flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         step = json.loads(line)
         if "rate" in step:
-            print(json.dumps(await generator.step(step["rate"], step["seconds"])), flush=True)
+            print(json.dumps(await generator.step(**step)), flush=True)
         else:
-            if profile.groups:
-                await generator.all("close", 1_000.0)
-            print(json.dumps({"settled": generator.settled}), flush=True)
+            if sessions:
+                await generator.all("close", options["pace"])
+            print(json.dumps({"settled": generator.settled, "due": generator.due}), flush=True)
 
 
 if __name__ == "__main__":

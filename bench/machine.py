@@ -23,7 +23,7 @@ class BenchFailed(Exception):
 class Server:
     """``ocs serve`` with its embedded store, in a fresh directory."""
 
-    def __init__(self, directory: Path, fsync: str) -> None:
+    def __init__(self, directory: Path, fsync: str, workers: int = 1) -> None:
         self.directory = directory
         environment = {
             **os.environ,
@@ -32,6 +32,7 @@ class Server:
             "OCS_SIP_CREDIT__PORT": "0",
             "OCS_HTTP__PORT": "0",
             "OCS_BALANCES__FSYNC": fsync,
+            "OCS_DAEMON__WORKERS": str(workers),
         }
         self._log = (directory / "ocs.log").open("wb")
         command = [str(Path(sys.executable).with_name("ocs")), "serve", "--config", str(ROOT / "config.toml")]
@@ -52,6 +53,23 @@ class Server:
     def pid(self) -> int:
         return self._process.pid
 
+    def processes(self) -> list[int]:
+        """All of the server's, the store's apart."""
+        return [pid for pid in _family(self.pid) if pid != self.store_pid]
+
+    def cpu(self) -> float:
+        """Seconds of processor they have used together."""
+        return sum(map(cpu, self.processes()))
+
+    def memory(self) -> int:
+        """Resident octets of the largest of them."""
+        return max(map(memory, self.processes()))
+
+    def stored(self) -> int:
+        """Octets the store uses, but for entries that wait for the journal."""
+        waiting = sum(self.store.memory_usage(key, samples=0) or 0 for key in self.store.scan_iter("outbox:*"))
+        return int(self.store.info("memory")["used_memory"]) - waiting
+
     def audit(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['http']}/v1/audit", timeout=60) as reply:
             found: dict[str, Any] = json.load(reply)
@@ -61,6 +79,21 @@ class Server:
         self._process.terminate()
         self._process.wait(30)
         self._log.close()
+
+
+def _family(first: int) -> list[int]:
+    """A process and all that come of it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:  # ended meanwhile
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [first]
+    for pid in found:
+        found += children.get(pid, [])
+    return found
 
 
 def cpu(pid: int) -> float:

@@ -17,6 +17,9 @@ PRICES = {10: 40_000, 20: 400_000, 99: 0}
 
 GRANTS = {10: 10_000_000, 20: 5_000_000, 99: 5_000_000}
 SMS_PRICE = 90_000
+SECOND_PRICE = 1_000
+SLICE = 60
+"""Seconds of a call that are granted at a time."""
 
 _WORDS = struct.Struct(">II")
 _WORD = struct.Struct(">I")
@@ -24,26 +27,50 @@ _WORD = struct.Struct(">I")
 
 @dataclass(frozen=True)
 class Profile:
-    """A kind of traffic. No rating groups: messages, each an event of a session of its own."""
+    """A kind of traffic. Neither rating groups nor seconds: messages, each an event of a session of its own."""
 
     name: str
     groups: tuple[int, ...] = ()
+    seconds: int = 0
+    """Of a call: what each update has used."""
     hot: bool = False
     """All of it on one account."""
+    parts: tuple["Profile", ...] = ()
+    """Of a mix: its sessions are of these in turn."""
+
+    @property
+    def session(self) -> bool:
+        """Are there sessions, which are opened and closed?"""
+        return bool(self.groups or self.seconds)
+
+    @property
+    def context(self) -> str:
+        """Service-Context-Id."""
+        return "32251@3gpp.org" if self.groups else "32260@3gpp.org" if self.seconds else "32274@3gpp.org"
 
     @property
     def price(self) -> int:
         """What each request that settles usage costs, in micro-units."""
+        if self.seconds:
+            return self.seconds * SECOND_PRICE
         return sum(PRICES[group] for group in self.groups) if self.groups else SMS_PRICE
 
+    def of(self, number: int) -> "Profile":
+        """The kind of its n-th session."""
+        return self.parts[number % len(self.parts)] if self.parts else self
+
+
+DATA, VOICE, SMS = Profile("data-1", (10,)), Profile("voice", seconds=30), Profile("sms")
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("data-1", (10,)),
+        DATA,
         Profile("data-3", (10, 20, 99)),
         Profile("hot", (10,), hot=True),
-        Profile("sms"),
+        VOICE,
+        SMS,
+        Profile("mix", parts=(DATA, DATA, DATA, DATA, DATA, DATA, DATA, VOICE, VOICE, SMS)),
     )
 }
 
@@ -71,10 +98,11 @@ class Session:
 
     def __init__(self, profile: Profile, number: int, account: int, run: int) -> None:
         self.id = f"gw.bench.example.net;{run:010};{number:010}"
+        self.profile = profile
         self.requests = 0
         self._open = self._encode(profile, account, OPEN)
-        self._next = self._encode(profile, account, UPDATE if profile.groups else EVENT)
-        self._close = self._encode(profile, account, CLOSE) if profile.groups else None
+        self._next = self._encode(profile, account, UPDATE if profile.session else EVENT)
+        self._close = self._encode(profile, account, CLOSE) if profile.session else None
 
     def _encode(self, profile: Profile, account: int, kind: int) -> bytearray:
         subscriber = (avps.SUBSCRIPTION_ID_TYPE.encode(0), avps.SUBSCRIPTION_ID_DATA.encode(e164(account)))
@@ -84,7 +112,7 @@ class Session:
             avps.ORIGIN_REALM.encode("bench.example.net"),
             avps.DESTINATION_REALM.encode("example.net"),
             avps.AUTH_APPLICATION_ID.encode(APPLICATION),
-            avps.SERVICE_CONTEXT_ID.encode("32251@3gpp.org" if profile.groups else "32274@3gpp.org"),
+            avps.SERVICE_CONTEXT_ID.encode(profile.context),
             avps.CC_REQUEST_TYPE.encode(kind),
             avps.CC_REQUEST_NUMBER.encode(0),
             avps.EVENT_TIMESTAMP.encode(1_760_000_000),
@@ -93,6 +121,9 @@ class Session:
         if profile.groups:
             parts += [avps.MULTIPLE_SERVICES_INDICATOR.encode(1), *[_service(group, kind) for group in profile.groups]]
             parts.append(_packet_data())
+        elif profile.seconds:
+            used = avps.CC_TIME.encode(profile.seconds)
+            parts += [avps.MULTIPLE_SERVICES_INDICATOR.encode(1), _units(kind, used), _call_data()]
         else:
             parts += [avps.REQUESTED_ACTION.encode(0)]
             parts.append(avps.REQUESTED_SERVICE_UNIT.encode([avps.CC_SERVICE_SPECIFIC_UNITS.encode(1)]))
@@ -121,12 +152,23 @@ class Session:
 
 
 def _service(group: int, kind: int) -> bytes:
+    return _units(kind, avps.CC_TOTAL_OCTETS.encode(USED), avps.RATING_GROUP.encode(group))
+
+
+def _units(kind: int, used: bytes, *more: bytes) -> bytes:
     parts = []
     if kind != CLOSE:
         parts.append(avps.REQUESTED_SERVICE_UNIT.encode([]))
     if kind != OPEN:
-        parts.append(avps.USED_SERVICE_UNIT.encode([avps.CC_TOTAL_OCTETS.encode(USED)]))
-    return avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode([*parts, avps.RATING_GROUP.encode(group)])
+        parts.append(avps.USED_SERVICE_UNIT.encode([used]))
+    return avps.MULTIPLE_SERVICES_CREDIT_CONTROL.encode([*parts, *more])
+
+
+def _call_data() -> bytes:
+    """Service-Information of a call."""
+    party = avps.CALLED_PARTY_ADDRESS.encode("tel:+493012345678")
+    ims = avps.IMS_INFORMATION.encode([avps.ROLE_OF_NODE.encode(0), avps.NODE_FUNCTIONALITY.encode(6), party])
+    return avps.SERVICE_INFORMATION.encode([ims])
 
 
 def _packet_data() -> bytes:
@@ -147,6 +189,9 @@ def right(answer: bytes, profile: Profile) -> bool:
     if message.get(avps.RESULT_CODE) != 2001:
         return False
     services = message.all(avps.MULTIPLE_SERVICES_CREDIT_CONTROL)
+    if profile.seconds:
+        granted = services[0].get(avps.GRANTED_SERVICE_UNIT) if services else None
+        return granted is not None and granted.get(avps.CC_TIME) == SLICE
     if not profile.groups:
         granted = message.get(avps.GRANTED_SERVICE_UNIT)
         return granted is not None and granted.get(avps.CC_SERVICE_SPECIFIC_UNITS) == 1
