@@ -6,6 +6,7 @@ with what became of it. Latency counts from the moment a request was meant to be
 
 import asyncio
 import json
+import math
 import sys
 import time
 from typing import Any, cast
@@ -18,6 +19,8 @@ TICK = 0.001
 PATIENCE = 8.0
 MOST_IN_FLIGHT = 1_200
 """Beyond, a step is given up: the server does not keep up, and requests that lapse would have an unknown outcome."""
+
+_WINDOW = 200
 
 _STRIDE = 7_919
 """A prime: neighbouring sessions are of accounts far apart."""
@@ -125,7 +128,7 @@ class Generator:
 
     async def all(self, verb: str, rate: float) -> None:
         """Open or close every session; raises SystemExit if one is refused."""
-        result = await self._run(rate, len(self._sessions_of(verb)), verb)
+        result = await self._run(rate, len(self._sessions_of(verb)), verb, math.inf)
         if result["wrong"] or result["unanswered"]:
             raise SystemExit(f"{verb}: {result} {self.wrong[:1]}")
 
@@ -148,7 +151,9 @@ class Generator:
         while len(self._times) < count and not given_up:
             now = time.perf_counter() - self._start
             late = max(late, now - len(self._times) / rate)
-            self._send(min(count, int(now * rate) + 1) - len(self._times), verb, sessions)
+            if verb == "next" or self.in_flight < _WINDOW:  # opening and closing may wait
+                due = min(count, int(now * rate) + 1) - len(self._times)
+                self._send(due if verb == "next" else min(due, _WINDOW), verb, sessions)
             given_up = self.in_flight > most or self.lost > 0
             await asyncio.sleep(TICK)
         took = time.perf_counter() - self._start

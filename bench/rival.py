@@ -42,7 +42,7 @@ def main() -> None:
     node = Node("rival.example.net", "example.net", ip_addresses=["127.0.0.1"], tcp_port=port)
     realm = "bench.example.net"
     peers = [node.add_peer(f"aaa://gw{number}.{realm}", realm) for number in range(PEERS)]
-    node.add_application(Answering(4, is_auth_application=True), peers)
+    node.add_application(Answering(4, is_auth_application=True), peers, ["example.net"])
     node.start()
     print(port, flush=True)
     threading.Event().wait()
