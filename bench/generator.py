@@ -25,9 +25,10 @@ _WINDOW = 200
 _STRIDE = 7_919
 """A prime: neighbouring sessions are of accounts far apart."""
 
-_WAITING, _WRONG, _BUSY = -1.0, -2.0, -3.0
+_WAITING, _WRONG, _REFUSED = -1.0, -2.0, -3.0
+_SUCCESS = b"\x00\x00\x01\x0c\x40\x00\x00\x0c\x00\x00\x07\xd1"
 _TOO_BUSY = b"\x00\x00\x01\x0c\x40\x00\x00\x0c\x00\x00\x0b\xbc"
-"""Result-Code 3004 (RFC 6733 section 7.1.3)."""
+"""Result-Codes 2001 and 3004 (RFC 6733 section 7.1.3)."""
 
 
 class Peer(asyncio.Protocol):
@@ -88,8 +89,9 @@ class Generator:
         self._rate = 1.0
         self._checked = False
         self.in_flight = 0
+        self._overloaded = False
         self._refused: list[float] = []
-        """After how many seconds requests were refused because there are too many."""
+        """After how many seconds requests were refused because there are too many; in overload, for any reason."""
         self.wrong: list[str] = []
 
     async def connect(self, host: str, port: int, peers: int) -> None:
@@ -108,15 +110,15 @@ class Generator:
         self.in_flight -= 1
         if not self._checked:
             self._times[place] = now - self._start - place / self._rate
-            if b"\x00\x00\x01\x0c\x40\x00\x00\x0c\x00\x00\x07\xd1" not in answer:
+            if _SUCCESS not in answer:
                 self.wrong.append(answer.hex())
         else:
             self._check(answer, self._asked[place].profile, place, now)
 
     def _check(self, answer: bytes, profile: Profile, place: int, now: float) -> None:
         known = self._tails.get(profile.name)
-        if _TOO_BUSY in answer:
-            self._times[place] = _BUSY
+        if _TOO_BUSY in answer or (self._overloaded and _SUCCESS not in answer):
+            self._times[place] = _REFUSED
             self._refused.append(now - self._start - place / self._rate)
         elif answer.endswith(known) if known else right(answer, profile):
             if not known:
@@ -145,6 +147,7 @@ class Generator:
         sessions = self._sessions_of(verb)
         self.wrong.clear()
         self._refused.clear()
+        self._overloaded = verb == "next" and most > MOST_IN_FLIGHT
         self._start = time.perf_counter()
         given_up = False
         late = 0.0
@@ -170,7 +173,7 @@ class Generator:
             "sent": len(self._times),
             "seconds": took,
             "answered": len(good),
-            "busy": len(self._refused),
+            "refused": len(self._refused),
             "slowest_ms": 1000 * max([0.0, *good[-1:], *self._refused]),
             "wrong": len(self.wrong),
             "first_wrong": self.wrong[:1],

@@ -49,7 +49,7 @@ class Load:
         return result
 
     def overload(self, rate: float, seconds: float) -> Result:
-        """Whatever becomes of it: a refusal as too busy is a right answer here."""
+        """Whatever becomes of it: a refusal is a right answer here, and its outcome may be unknown."""
         result = self._ask(rate=rate, seconds=seconds, most=10**9)
         if result["wrong"]:
             raise BenchFailed(f"wrong answers under overload: {result}")
@@ -57,7 +57,7 @@ class Load:
 
     def sustains(self, rate: float, seconds: float) -> bool:
         result = self.step(rate, seconds)
-        return not result["given_up"] and not result["busy"] and result["ms"]["99"] <= SLOWEST
+        return not result["given_up"] and not result["refused"] and result["ms"]["99"] <= SLOWEST
 
     def finish(self) -> tuple[int, int]:
         """Close all sessions; how many requests have settled usage, and the micro-units they cost."""

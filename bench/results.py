@@ -38,7 +38,7 @@ class Overload(Record, frozen=True, kw_only=True):
 
     goodput: float
     """Right answers a second, of the rate that is sustained."""
-    busy: int
+    refused: int
     unanswered: int
     slowest_ms: float
 

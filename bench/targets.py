@@ -6,6 +6,8 @@ from typing import NamedTuple
 from bench.results import Report, Results, Step
 
 Figure = float | None
+_NO_OVERLOAD = 1.2
+
 Find = Callable[[Results], Figure]
 
 
@@ -38,9 +40,9 @@ def _holds(target: Target, bound: float, figure: float) -> bool:
 
 
 def _report(results: Results, profile: str, fsync: str = "everysec") -> Report | None:
-    """The run of one worker with the most usual accounts: the first of its kind."""
+    """The first run of its kind with one worker. Where the generator was not proved, the figures may be its own."""
     fitting = (one for one in results.reports if one.run.profile == profile and one.run.fsync == fsync)
-    return next((one for one in fitting if one.run.workers == 1), None)
+    return next((one for one in fitting if one.run.workers == 1 and one.proved), None)
 
 
 def _step(pick: Callable[[Step], float], share: int, profile: str = "data-1") -> Find:
@@ -61,12 +63,19 @@ def _whole(pick: Callable[[Report], Figure], profile: str = "data-1", fsync: str
 
 def _group(results: Results) -> Figure:
     one, three = _report(results, "data-1"), _report(results, "data-3")
-    return (three.at(90).worker_us - one.at(90).worker_us) / 2 if one and three else None
+    more = three.at(90).worker_us - one.at(90).worker_us if one and three else 0.0
+    return more / 2 if more > 0 else None  # less for more work is what disturbed one of the runs
 
 
 def _hot(results: Results) -> Figure:
     spread, hot = _report(results, "data-1"), _report(results, "hot")
     return 100 * hot.sustained / spread.sustained if spread and hot else None
+
+
+def _goodput(report: Report) -> Figure:
+    """Where far more is done at twice the rate, the rate was not the highest: no overload."""
+    overload = report.overload
+    return 100 * overload.goodput if overload and overload.goodput < _NO_OVERLOAD else None
 
 
 def _rival(results: Results) -> Figure:
@@ -98,7 +107,7 @@ TARGETS = (
     Target("worker with 100,000 open sessions", 120, None, "MB", lambda all_: all_.memory and all_.memory.worker_mb),
     Target("deck of 200,000 prefixes against 2,000, per request", 3, None, "%", _deck),
     Target("goodput at twice the rate", 90, None, "%",
-           _whole(lambda report: report.overload and 100 * report.overload.goodput), True),
+           _whole(_goodput), True),
     Target("slowest answer at twice the rate", 1_000, None, "ms",
            _whole(lambda report: report.overload and report.overload.slowest_ms)),
     Target("requests unanswered at twice the rate", 0, None, "",
