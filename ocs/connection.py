@@ -1,9 +1,6 @@
 """A peer's TCP connection: moves bytes, events and time between asyncio and the sans-IO Peer."""
 
 import asyncio
-import contextlib
-import socket
-import struct
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -28,6 +25,7 @@ from ocs.diameter.message import Message
 from ocs.diameter.peer import Peer
 from ocs.diameter.validate import Unknown
 from ocs.pending import Inbox, PeerInfo
+from ocs.transports import keep_alive, reset
 
 if TYPE_CHECKING:
     from ocs.dialer import Dialer
@@ -37,8 +35,6 @@ log = structlog.get_logger("ocs.diameter")
 
 _TURN = 16 * 1024
 """Octets of one peer worked on in one turn of the loop; then it is the others' turn."""
-
-_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class PeerUnreachable(Exception):
@@ -242,7 +238,7 @@ class Connection(asyncio.Protocol, Inbox):
         if self.transport.get_write_buffer_size() > self._server.settings.max_output:
             log.warning("peer reads too slowly", peer=self.info.host, address=self.info.address)
             self._server.observer.protocol_error("slow-reader")
-            self.transport.abort()
+            reset(self.transport)
 
     def _arm(self) -> None:
         """The watchdog's deadline moves on with each message; the timer only looks again when it fires."""
@@ -258,20 +254,3 @@ class Connection(asyncio.Protocol, Inbox):
         self.handle(self.peer.handle_timer(self._loop.time()))
         self._arm()
         self.flush_soon()
-
-
-def keep_alive(transport: asyncio.Transport) -> None:
-    """Small messages go out at once, and the kernel, too, looks after a silent connection."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
-
-def reset(transport: asyncio.Transport) -> None:
-    """Close with an RST: what is not sent yet is thrown away (RFC 6733 section 2.1)."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    transport.abort()

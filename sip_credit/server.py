@@ -21,7 +21,7 @@ from sip_credit.inpath.hop import Hop
 from sip_credit.message import PHRASES, RemoteError, Request, parse, respond
 from sip_credit.observer import Observer, SilentObserver
 from sip_credit.settings import Peer, PeerTable, Settings
-from sip_credit.sockets import bind, bind_first_free, bind_stream, reference
+from sip_credit.sockets import bind, bind_first_free, bind_stream, reference, reset
 from sip_credit.stream import PONG, FramingLost, Keepalive, MessageStream
 from sip_credit.tls import Credentials, shown_names
 from sip_credit.transaction import Transaction, TransactionLayer
@@ -349,12 +349,12 @@ class _Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not read its answers: they may not pile up here."""
         log.warning("%s:%d does not read, closed", *self._source)
-        self._transport.abort()
+        self._server.observer.protocol_error("slow-reader")
+        reset(self._transport)
 
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
-        self._heard = asyncio.get_running_loop().time()
         self._stream.feed(data)
         while not self._transport.is_closing():
             try:
@@ -364,6 +364,7 @@ class _Connection(asyncio.Protocol):
                 continue
             if message is None:
                 return
+            self._heard = asyncio.get_running_loop().time()
             if message is Keepalive.PING:
                 self._hop.send(PONG)
             elif isinstance(message, Request):
@@ -383,7 +384,10 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def _watch(self) -> None:
-        """Close when idle for too long; one timer that looks again, rather than one restarted with every message."""
+        """Close where no whole message came for too long: an octet now and then is none.
+
+        One timer that looks again, rather than one restarted with every message.
+        """
         loop = asyncio.get_running_loop()
         due = self._heard + self._server.settings.idle
         if loop.time() >= due:

@@ -226,7 +226,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_connections: int = 256
     """TCP connections at one time."""
     idle: float = 300.0
-    """A TCP connection on which nothing came for this long is closed."""
+    """A TCP connection on which no whole message and no ping came for this long is closed."""
     max_unsent: int = 262_144
     """Octets that may wait for a slow reader before its connection is closed."""
     remembered_calls: int = 50_000

@@ -1,6 +1,9 @@
-"""Sockets of the SIP door, bound to addresses."""
+"""Sockets of the SIP door: bound to addresses, and closed against those that do not read."""
 
+import asyncio
 import socket
+import struct
+from contextlib import suppress
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
@@ -53,3 +56,12 @@ def bind_first_free(host: str, port: int, attempts: int = 64) -> socket.socket:
 def reference(host: str) -> str:
     """The host as it stands in a URI."""
     return f"[{host}]" if ":" in host else host
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close with an RST: what is not sent yet is thrown away, by the kernel too."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

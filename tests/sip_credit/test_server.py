@@ -224,6 +224,21 @@ async def test_idle_connections_are_closed(house: House) -> None:
     assert house.server.connections == 0
 
 
+async def test_an_octet_now_and_then_keeps_no_connection_open(house: House) -> None:
+    await house.restart(Settings(port=0, idle=0.3))
+    async with connect(house) as connection:
+
+        async def trickle() -> None:
+            for octet in options(house).encode():
+                connection.writer.write(bytes((octet,)))
+                await asyncio.sleep(0.02)
+
+        trickling = asyncio.create_task(trickle())
+        assert await connection.closed()
+        trickling.cancel()
+    assert house.watch.requests == []
+
+
 async def test_so_many_connections_and_no_more(house: House) -> None:
     await house.restart(Settings(port=0, max_connections=1))
     async with connect(house) as first:
@@ -252,6 +267,7 @@ async def test_a_slow_reader_is_closed(house: House) -> None:
         with pytest.raises(ConnectionError):
             await insist()
     assert house.server.connections == 0
+    assert house.watch.errors == ["slow-reader"]
 
 
 async def test_a_connection_that_goes_during_the_check_is_undone(house: House) -> None:

@@ -125,3 +125,30 @@ async def test_a_client_that_waits_for_its_answer_is_let_wait(quick: Desk, monke
     quick.house.ledger.audit = audit
     async with served(quick) as (_, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         assert (await client.get("/v1/audit")).json()["balanced"] is True
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_holds_no_stream(
+    quick: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocs.http.punctual.PATIENCE", 0.3)
+    monkeypatch.setattr("ocs.http.events.EVERY", 0.0)
+    async with served(quick) as (_, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        for path in (b"/openapi.json", b"/v1/events"):
+            with socket.socket() as slow:
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                slow.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(slow, ("127.0.0.1", port))
+                await loop.sock_sendall(slow, b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path * 200)
+                async with asyncio.timeout(20):
+                    while not await _is_reset(slow):
+                        assert (await client.get("/healthz")).status_code == 200
+        async with asyncio.timeout(5):
+            while quick.house.feed._listeners:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def _is_reset(sock: socket.socket) -> bool:
+    """Has the other side ended it? Asked without reading anything."""
+    await asyncio.sleep(0.05)
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
