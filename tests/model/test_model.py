@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from balances.link import ReplyError
 from balances.scripts import assemble
-from tests.model.machine import SPOILT, Chained, Machine, UsedUp
+from tests.model.machine import SPOILT, Chained, Machine, Treasury, UsedUp
 
 QUIET = list(HealthCheck)
 
@@ -20,7 +20,7 @@ EXAMPLES = int(os.environ.get("OCS_MODEL_EXAMPLES", "0"))
 """How many lives, other ones each time; 0: fifty, the same each time."""
 
 
-@pytest.mark.parametrize("machine", [Machine, Chained])
+@pytest.mark.parametrize("machine", [Machine, Chained, Treasury])
 def test_store_does_what_memory_says(store_url: str, machine: type[Machine]) -> None:
     class Sound(machine):  # type: ignore[valid-type,misc]
         url = store_url
@@ -75,16 +75,6 @@ BUGS = {
         "call('SET', KEYS[6], packed, 'PX', 100000)\n",
     ),
     "opens what was closed before": ("if state ~= 'void' then", "if true then"),
-    "repays a loan without taking the money": ("a[DEBITED] = a[DEBITED] + repaid", "a[DEBITED] = a[DEBITED]"),
-    "lends beside a loan": ("if read_loan(KEYS[6]) then return { 'loan-outstanding' } end\nif below", "if below"),
-    "gives a loan away": (
-        "if read_loan(KEYS[6]) then return { 'loan-outstanding' } end\nlocal counted",
-        "local counted",
-    ),
-    "forgets the fee of a transfer": ("a[DEBITED] = a[DEBITED] + fee", "a[DEBITED] = a[DEBITED]"),
-    "counts no transfers": ("cmsgpack.pack({ day, sent + 1 })", "cmsgpack.pack({ day, sent })"),
-    "sends what is reserved": ("a[CREDITED] - a[DEBITED] - a[RESERVED] < amount", "a[CREDITED] - a[DEBITED] < amount"),
-    "notes an arrival twice": ("== 1 then redis.call('HINCRBY', KEYS[2]", "then redis.call('HINCRBY', KEYS[2]"),
     "writes no entry": ("return moved and write_entry(entry, outbox, list)", "return moved"),
 }
 
@@ -95,6 +85,20 @@ OVERAGE_BUGS = {
         "k[BEYOND][1] ~= '' then k[BEYOND][2] = base",
         "false then k[BEYOND][2] = base",
     ),
+}
+
+
+MONEY_BUGS = {
+    "repays a loan without taking the money": ("a[DEBITED] = a[DEBITED] + repaid", "a[DEBITED] = a[DEBITED]"),
+    "lends beside a loan": ("if read_loan(KEYS[6]) then return { 'loan-outstanding' } end\nif below", "if below"),
+    "gives a loan away": (
+        "if read_loan(KEYS[6]) then return { 'loan-outstanding' } end\nlocal counted",
+        "local counted",
+    ),
+    "forgets the fee of a transfer": ("a[DEBITED] = a[DEBITED] + fee", "a[DEBITED] = a[DEBITED]"),
+    "counts no transfers": ("cmsgpack.pack({ day, sent + 1 })", "cmsgpack.pack({ day, sent })"),
+    "sends what is reserved": ("a[CREDITED] - a[DEBITED] - a[RESERVED] < amount", "a[CREDITED] - a[DEBITED] < amount"),
+    "notes an arrival twice": ("== 1 then redis.call('HINCRBY', KEYS[2]", "then redis.call('HINCRBY', KEYS[2]"),
 }
 
 
@@ -122,6 +126,11 @@ LEVEL_BUGS = {
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(store_url: str, bug: str) -> None:
     hunt(Machine, store_url, *BUGS[bug])
+
+
+@pytest.mark.parametrize("bug", MONEY_BUGS)
+def test_a_planted_bug_in_loans_and_transfers_is_found(store_url: str, bug: str) -> None:
+    hunt(Treasury, store_url, *MONEY_BUGS[bug])
 
 
 @pytest.mark.parametrize("bug", LEVEL_BUGS)
