@@ -1,7 +1,7 @@
 """What one request costs the worker, in one process: octets in, everything a worker does, octets out.
 
     .venv/bin/python -m bench.hotpath              # microseconds of processor, best of several rounds
-    .venv/bin/python -m bench.hotpath --profile    # where they go
+    .venv/bin/python -m bench.hotpath --profile    # and where they go
 
 The server, its connection, the engine, the ledger and its link are the daemon's; only the two sockets are not there.
 The store's place is taken by one that grants everything, so that what is measured is the worker alone.
@@ -25,6 +25,7 @@ from balances.ledger import Address, Identity, IdentityType, NewAccount
 from balances.link import Connection as StoreConnection
 from balances.link import Link
 from balances.store import StoreLedger
+from bench.machine import ROOT
 from bench.messages import PROFILES, Profile, Session, capabilities, e164, right
 from charging.catalogue import load
 from charging.engine import Engine
@@ -221,7 +222,7 @@ class Sampler:
         seen: set[str] = set()
         while frame is not None:
             code = frame.f_code
-            name = f"{code.co_filename.rpartition('perfworker/')[2]}:{code.co_qualname}"
+            name = f"{code.co_filename.removeprefix(f'{ROOT}/')}:{code.co_qualname}"
             if not seen:
                 self.own[name] += 1
             seen.add(name)
