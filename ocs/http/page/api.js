@@ -33,9 +33,14 @@ export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (octet) => octet.toString(16).padStart(2, "0")).join("");
 }
 
+// A page that is left may be kept for the way back, its streams open: they would use up the few connections that a browser
+// makes to one server. So they end with it, and a page one comes back to begins anew.
+window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
+
 // Calls on[name](data) for each event until the returned function is called; on.error(error) whenever it breaks off.
 export function stream(path, on) {
   const ending = new AbortController();
+  window.addEventListener("pagehide", () => ending.abort(), { signal: ending.signal });
   (async () => {
     while (!ending.signal.aborted) {
       try {
