@@ -502,6 +502,13 @@ class Treasury(Machine):
         transfer = Transfer(address=sender, to=to, operation=self.operation(fresh), now=self.now, **terms)
         self.same(lambda ledger: ledger.send(transfer))
 
+    @rule(wanted=st.integers(1, 20))
+    def send_what_is_reserved(self, wanted: int) -> None:
+        use = Use(key="k1", unit=Unit.OCTETS, wanted=wanted, quote=QUOTES[0])
+        self.send(Phase.OPEN, f"held{self.operations}", [use])
+        money = self.runner.run(self.memory.account(self.address("ann"))).money
+        self.send_money(["ann", "bob"], True, amount=max(1, money.balance), fee=0, day="monday", daily=None)
+
     @rule(which=st.integers(0, 3), crash=st.booleans())
     def carry(self, which: int, crash: bool) -> None:
         """What is in transit is credited; a crash may leave it so, for somebody else to find."""
