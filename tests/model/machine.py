@@ -509,6 +509,20 @@ class Treasury(Machine):
         money = self.runner.run(self.memory.account(self.address("ann"))).money
         self.send_money(["ann", "bob"], True, amount=max(1, money.balance), fee=0, day="monday", daily=None)
 
+    @rule()
+    def send_more_than_a_day_allows(self) -> None:
+        self.credit("ann", 50, True)
+        day = f"day{self.operations}"
+        for _ in range(2):
+            self.send_money(["ann", "bob"], True, amount=1, fee=0, day=day, daily=1)
+
+    @rule()
+    def arrive_twice(self) -> None:
+        self.credit("ann", 50, True)
+        self.send_money(["ann", "bob"], True, amount=2, fee=1, day=f"day{self.operations}", daily=None)
+        for place in range(len(self.runner.run(self.memory.in_transit()))):
+            self.carry(place, False)
+
     @rule(which=st.integers(0, 3), crash=st.booleans())
     def carry(self, which: int, crash: bool) -> None:
         """What is in transit is credited; a crash may leave it so, for somebody else to find."""
