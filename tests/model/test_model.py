@@ -152,7 +152,7 @@ def hunt(machine: type[Machine], store_url: str, old: str, new: str) -> None:
         spoil = staticmethod(spoiler(old, new))
 
     effort = settings(
-        max_examples=500,
+        max_examples=1500,
         stateful_step_count=30,
         deadline=None,
         database=None,
