@@ -19,6 +19,7 @@ from balances.ledger import (
     Billing,
     Charge,
     Grant,
+    Ledger,
     Line,
     NewAccount,
     NotChargeable,
@@ -105,6 +106,14 @@ def margins(billings: Sequence[Billing], lines: Sequence[tuple[Line, ...]]) -> l
     paid = [sum(line.debited - line.credited for line in each if line.bucket == MONEY) for each in lines]
     sold = [paid[n] - paid[n + 1] if billing is Billing.RESOLD else None for n, billing in enumerate(billings)]
     return [None, *sold]
+
+
+async def chain(ledger: Ledger, address: Address) -> list[Account]:
+    """The account there, and those its use is charged to as well, upwards; raises NoSuchAccount, Unavailable."""
+    found = [await ledger.account(address)]
+    while found[-1].parent is not None and found[-1].billing is not Billing.OWN:
+        found.append(await ledger.account(Address(shard=address.shard, account=found[-1].parent)))
+    return found
 
 
 def check_chain(new: NewAccount, chain: Sequence[Account]) -> None:

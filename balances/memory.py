@@ -130,9 +130,9 @@ class MemoryLedger:
         if not 0 <= new.credit_limit < LIMIT:
             raise OutOfRange("credit limit")
         self._check_identities(new.identities, new.id)
-        parent = self._book(self._addresses[new.parent]).view() if new.parent else None
-        levels.check_chain(new, [] if parent is None else self._chain(parent))
-        shard = parent.address.shard if parent else shard_of(new.id, len(self.shards))
+        parent = self._addresses[new.parent] if new.parent else None
+        levels.check_chain(new, await levels.chain(self, parent) if parent else [])
+        shard = parent.shard if parent else shard_of(new.id, len(self.shards))
         address = Address(shard=shard, account=new.id)
         account = AccountBook(
             address=address,
@@ -171,13 +171,6 @@ class MemoryLedger:
 
     async def account(self, address: Address) -> Account:
         return self._book(address).view()
-
-    def _chain(self, account: Account) -> list[Account]:
-        """The account, and those its use is charged to as well, upwards."""
-        found = [account]
-        while found[-1].parent is not None and found[-1].billing is not Billing.OWN:
-            found.append(self._book(self._addresses[found[-1].parent]).view())
-        return found
 
     async def accounts(self, after: str = "", limit: int = 100) -> tuple[Account, ...]:
         ids = sorted((id for id in self._addresses if encode(id) > encode(after)), key=encode)

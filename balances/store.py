@@ -23,7 +23,6 @@ from balances.ledger import (
     AccountChange,
     Address,
     Audit,
-    Billing,
     Charge,
     Charged,
     Entry,
@@ -159,7 +158,7 @@ class StoreLedger:
             if parent is None:
                 raise NoSuchAccount(new.parent)
             shard = parent.shard
-            chain = await self._chain(parent)
+            chain = await levels.chain(self, parent)
         levels.check_chain(new, chain)
         address = Address(shard=shard, account=new.id)
         if await self.address(new.id) is not None:
@@ -180,13 +179,6 @@ class StoreLedger:
             await self._unclaim([identity for identity in claimed if identity not in held], address)
             raise
         return wire.read_account(address, packed).view()
-
-    async def _chain(self, address: Address) -> list[Account]:
-        """The account there, and those its use is charged to as well, upwards."""
-        found = [await self.account(address)]
-        while found[-1].parent is not None and found[-1].billing is not Billing.OWN:
-            found.append(await self.account(Address(shard=address.shard, account=found[-1].parent)))
-        return found
 
     async def _enter_directory(self, account: str, own: int, shard: int) -> None:
         """Say in the shard the id points to where the account lives: there is one account of an id in all shards."""

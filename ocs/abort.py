@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from balances.ledger import Account, Address, Billing, Charge, Lapse, Ledger, Level, Phase, Session, Verdict
+from balances.ledger import Charge, Lapse, Ledger, Level, Phase, Session, Verdict
+from balances.levels import chain
 
 Aborter = Callable[[Session], Awaitable[None]]
 
@@ -41,7 +42,7 @@ async def curtail(ledger: Ledger, session: Session, clock: Callable[[], int], mi
 
 async def _end(ledger: Ledger, session: Session, clock: Callable[[], int], phase: Phase, milliseconds: int) -> None:
     for _ in range(ATTEMPTS):  # the account's terms may change in between
-        account, *above = await _chain(ledger, session.address)
+        account, *above = await chain(ledger, session.address)
         now = clock()
         charge = Charge(
             address=session.address,
@@ -64,11 +65,3 @@ async def _end(ledger: Ledger, session: Session, clock: Callable[[], int], phase
         )
         if (await ledger.charge(charge)).verdict is not Verdict.STALE:
             return
-
-
-async def _chain(ledger: Ledger, address: Address) -> list[Account]:
-    """The account, and those up its chain that its sessions hold something of."""
-    chain = [await ledger.account(address)]
-    while chain[-1].parent is not None and chain[-1].billing is not Billing.OWN:
-        chain.append(await ledger.account(Address(shard=address.shard, account=chain[-1].parent)))
-    return chain

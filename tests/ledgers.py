@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
 from balances.ledger import Account, Address, Billing, Ledger
+from balances.levels import chain
 from balances.link import Link
 from balances.memory import MemoryLedger
 from balances.scripts import all_scripts
@@ -43,10 +45,5 @@ async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
 
 async def chain_above(ledger: Ledger, address: Address) -> list[tuple[Account, Billing]]:
     """The accounts up the chain of one, each with how the one below is tied to it."""
-    found: list[tuple[Account, Billing]] = []
-    account = await ledger.account(address)
-    while account.parent is not None and account.billing is not Billing.OWN:
-        tie = account.billing
-        account = await ledger.account(Address(shard=address.shard, account=account.parent))
-        found.append((account, tie))
-    return found
+    accounts = await chain(ledger, address)
+    return [(above, below.billing) for below, above in pairwise(accounts)]
