@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.interop import programs
+from tests.interop.crowd import Crowd
 from tests.interop.daemon import Daemon
 from tests.interop.network import Network, any_network
 from tests.interop.phones import Phones
@@ -53,6 +54,14 @@ def daemon(network: Network, directory: Path, capture: Capture | None) -> Iterat
     daemon.start()
     yield daemon
     daemon.close()
+
+
+@pytest.fixture
+def crowd(network: Network, directory: Path, request: pytest.FixtureRequest) -> Iterator[Crowd]:
+    prefix = f"4917{2000 + abs(hash(request.node.name)) % 7000}0"
+    crowd = Crowd(network, directory, prefix)
+    yield crowd
+    crowd.close()
 
 
 @pytest.fixture

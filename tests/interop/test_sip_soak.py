@@ -36,14 +36,6 @@ def proxy(network: Network, directory: Path, daemon: Daemon) -> Iterator[Program
     proxy.stop()
 
 
-@pytest.fixture
-def crowd(network: Network, directory: Path, request: pytest.FixtureRequest) -> Iterator[Crowd]:
-    prefix = f"4917{2000 + abs(hash(request.node.name)) % 7000}0"
-    crowd = Crowd(network, directory, prefix)
-    yield crowd
-    crowd.close()
-
-
 @pytest.mark.parametrize("pause", ["", '<pause milliseconds="5"/>'], ids=["instant BYE", "5 ms"])
 def test_forty_calls_are_cut_at_the_cap(daemon: Daemon, proxy: Program, crowd: Crowd, pause: str) -> None:
     accounts = [daemon.account(crowd.number(call), "0.003") for call in range(1, 41)]
