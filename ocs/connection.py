@@ -24,6 +24,7 @@ from ocs.diameter.events import (
 from ocs.diameter.message import Message
 from ocs.diameter.peer import Peer
 from ocs.diameter.validate import Unknown
+from ocs.intake import Intake
 from ocs.pending import Inbox, PeerInfo
 from ocs.transports import keep_alive, reset
 
@@ -53,7 +54,8 @@ class Connection(asyncio.Protocol, Inbox):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
-        self._backlog = bytearray()
+        self._intake = Intake()
+        self._paused = False
         self._own: dict[int, asyncio.Future[Message]] = {}
         self.info = PeerInfo(host="", realm="", address="")
         self.in_flight = 0
@@ -78,38 +80,41 @@ class Connection(asyncio.Protocol, Inbox):
         self._arm()
 
     def data_received(self, data: bytes) -> None:
-        if len(data) <= _TURN and not self._backlog:
+        if len(data) <= _TURN and not self._intake:
             self._take(data)
             return
-        if not self._backlog:
-            self.transport.pause_reading()
+        if not self._intake:
             self._loop.call_soon(self._take_turn)
-        self._backlog += data
+        self._intake.put(data, self._loop.time())
+        if self._intake.size > self._server.settings.max_input and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
 
     def _take_turn(self) -> None:
-        """Work on a part of what a busy peer has sent; nothing more is read from it meanwhile."""
-        if not self._backlog:
+        """Work on a part of what a busy peer has sent. That all is read shows how long it has been waiting."""
+        if not self._intake:
             return
-        part = bytes(self._backlog[:_TURN])
-        del self._backlog[:_TURN]
-        self._take(part)
+        arrived, part = self._intake.take(_TURN)
+        self._take(part, self._loop.time() - arrived)
         if self.peer.is_closed:
-            self._backlog.clear()
-        elif self._backlog:
+            self._intake.clear()
+            return
+        if self._intake:
             self._loop.call_soon(self._take_turn)
-        else:
+        if self._paused and self._intake.size <= self._server.settings.max_input // 2:
+            self._paused = False
             self.transport.resume_reading()
 
-    def _take(self, data: bytes) -> None:
-        self.handle(self.peer.receive_data(data, self._loop.time()))
+    def _take(self, data: bytes, waited: float = 0.0) -> None:
+        self.handle(self.peer.receive_data(data, self._loop.time()), waited)
         self.flush_soon()
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._take(bytes(self._backlog))  # what was reported counts, even if nobody waits for the answer any more
-        self._backlog.clear()
+        while self._intake:  # what was reported counts, even if nobody waits for the answer any more
+            self._take(self._intake.take(_TURN)[1])
         self.handle(self.peer.connection_lost())
         if self._timer is not None:
             self._timer.cancel()
@@ -117,13 +122,13 @@ class Connection(asyncio.Protocol, Inbox):
 
     # ---- events
 
-    def handle(self, events: list[Event]) -> None:
-        """Do what the peer's events ask for."""
+    def handle(self, events: list[Event], waited: float = 0.0) -> None:
+        """Do what the peer's events ask for; the octets that caused them have waited for so many seconds."""
         quiet = True
         for event in events:
             if isinstance(event, RequestReceived):
                 self.requests += 1
-                self._server.receive(self, event.message)
+                self._server.receive(self, event.message, waited)
                 continue
             quiet = False
             if isinstance(event, PeerOpened):

@@ -18,6 +18,7 @@ from ocs.diameter.codes import Command
 from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import DiameterObserver
+from ocs.room import Room
 
 log = structlog.get_logger("ocs.diameter")
 
@@ -92,7 +93,8 @@ SY_TYPES: dict[int, str] = {
 class PendingRequests:
     """``deadline`` in seconds: a copy not answered by then gets 3004, while the work itself goes on."""
 
-    def __init__(self, handler: Handler, observer: DiameterObserver, deadline: float) -> None:
+    def __init__(self, handler: Handler, observer: DiameterObserver, deadline: float, room: Room) -> None:
+        self._room = room
         self._handler = handler
         self._observer = observer
         self._deadline = deadline
@@ -105,6 +107,11 @@ class PendingRequests:
 
     def __len__(self) -> int:
         return len(self._works)
+
+    @property
+    def room(self) -> int:
+        """How many may be in work now."""
+        return self._room.size
 
     async def idle(self) -> None:
         """Return when nothing is in work."""
@@ -123,21 +130,22 @@ class PendingRequests:
             if work.run is not None:
                 work.run.close()
 
-    def submit(self, inbox: Inbox, request: Message) -> None:
-        """Take a valid request into work, or attach a copy to the work it is a copy of."""
+    def submit(self, inbox: Inbox, request: Message, waited: float = 0.0) -> None:
+        """Take a valid request, ``waited`` seconds old, into work, or attach a copy to the work it is a copy of."""
         loop = asyncio.get_running_loop()
+        arrived = loop.time() - waited
         key = request_key(request)
         work = self._works.get(key)
         if work is not None:
             self._observer.duplicate()
             if len(work.waiters) >= _MOST_COPIES:
-                self._answer(_Waiter(inbox, request, loop.time(), work), TOO_BUSY)
+                self._answer(_Waiter(inbox, request, arrived, work), TOO_BUSY)
                 return
         else:
             work = self._works[key] = _Work(key, inbox, request)
             inbox.in_flight += 1
             self._idle.clear()
-        waiter = _Waiter(inbox, request, loop.time(), work)
+        waiter = _Waiter(inbox, request, arrived, work)
         work.waiters.append(waiter)
         self._waiting.append(waiter)
         if self._timer is None:
@@ -185,6 +193,9 @@ class PendingRequests:
             return  # closed meanwhile
         self._forget(work)
         work.run = None
+        if work.waiters:
+            now = asyncio.get_running_loop().time()
+            self._room.finished(now - work.waiters[0].arrived, now)
         for waiter in work.waiters:
             self._answer(waiter, answer)
         queue = self._sessions[work.key[0]]
@@ -217,7 +228,10 @@ class PendingRequests:
             log.exception("answer failed", peer=inbox.info.host)
 
     def _expire(self) -> None:
-        """Answer 3004 to the copies whose deadline has passed. They stand in order of their arrival."""
+        """Answer 3004 to the copies whose deadline has passed.
+
+        They stand in order of arrival, but for the little that one peer's octets have waited longer than another's.
+        """
         self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()

@@ -42,6 +42,7 @@ from ocs.diameter.settings import ConnectSettings, DiameterSettings, matches
 from ocs.diameter.validate import Unknown, check_request
 from ocs.pending import Handler, PeerInfo, PendingRequests
 from ocs.registry import Registry
+from ocs.room import Room
 from ocs.routes import Routes
 from ocs.tls import TlsDoor, certified_names
 
@@ -74,7 +75,8 @@ class DiameterServer:
         self._layouts = {policy: Layouts() for policy in Unknown}
         """Of the requests that have passed their checks, by what is made of unknown AVPs."""
         self._networks = tuple(ipaddress.ip_network(network) for network in settings.allowed_addresses)
-        self._pending = PendingRequests(handler, self.observer, settings.request_deadline)
+        room = Room(settings.max_in_flight, settings.longest_wait)
+        self._pending = PendingRequests(handler, self.observer, settings.request_deadline, room)
         self._connections: set[Connection] = set()
         self._open: dict[str, Connection] = {}
         self._routes = Routes(self._open, self._random.getrandbits(32))
@@ -350,9 +352,16 @@ class DiameterServer:
     def _read(self, connection: Connection, octets: bytes) -> Message:
         return self._layouts[connection.unknown].read(octets)
 
-    def receive(self, connection: Connection, request: Message) -> None:
-        """Check a request and take it into work, or refuse it at once."""
+    def receive(self, connection: Connection, request: Message, waited: float) -> None:
+        """Check a request and take it into work, or refuse it at once: also if it has ``waited`` too long for that.
+
+        Its client would ask again before the answer came. To refuse it costs little, so that there is time left for
+        those that come later.
+        """
         self.observer.request_received()
+        if waited > self.settings.longest_wait:
+            self._refuse(connection, request, TOO_BUSY)
+            return
         try:
             if request.layout is None:
                 self._destinations.check(request)
@@ -365,16 +374,16 @@ class DiameterServer:
             return
         if (
             self._draining
-            or len(self._pending) >= self.settings.max_in_flight
+            or len(self._pending) >= self._pending.room
             or connection.in_flight >= self.settings.max_in_flight_per_peer
         ):
             self._refuse(connection, request, TOO_BUSY)
             return
-        self._pending.submit(connection, request)
+        self._pending.submit(connection, request, waited)
 
     def overload(self, request: Message) -> tuple[bytes, ...]:
         """What an answer says of our load to those who understand it (RFC 7683)."""
-        self._overload.observe(len(self._pending) / self.settings.max_in_flight, asyncio.get_running_loop().time())
+        self._overload.observe(len(self._pending) / self._pending.room, asyncio.get_running_loop().time())
         return self._overload.parts if understands(request) else ()
 
     def _refuse(self, connection: Connection, request: Message, answer: Answer) -> None:

@@ -168,8 +168,13 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_in_flight_per_peer: int = 2048
     """The same for one peer."""
 
+    longest_wait: float = 0.2
+    """Seconds that a request may stand in line, here or for the store. While all have to wait longer, so many are
+    answered 3004 at once that the others do not: the work goes on at the full rate, and nobody is answered late."""
+
     overload_onset: float = 0.7
-    """Share of max_in_flight from which clients that understand overload indication (RFC 7683) shall send less."""
+    """Share of the requests that may be in work from which clients that understand overload indication (RFC 7683)
+    shall send less."""
 
     overload_validity: int = 30
     """How long they shall do so, if they hear nothing newer."""
@@ -179,6 +184,9 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     max_message_size: int = 65536
     """A longer message is answered 5015 and its connection closed."""
+
+    max_input: int = 1024 * 1024
+    """Octets of a peer that are read and not worked on yet; beyond it nothing more is read from it meanwhile."""
 
     max_output: int = 4 * 1024 * 1024
     """Answers a peer has not read yet; a peer slower than that is disconnected."""
@@ -219,6 +227,7 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             "disconnect_timeout",
             "request_deadline",
             "own_request_timeout",
+            "longest_wait",
             "reauthorise_interval",
             "abort_grace",
         ):
@@ -228,7 +237,7 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("overload_onset must be above 0 and at most 1")
         if not 1 <= self.overload_validity <= 86400:
             raise ValueError("overload_validity must be between 1 and 86400 (RFC 7683 section 7.5)")
-        for name in ("max_in_flight", "max_in_flight_per_peer", "max_connections", "max_output"):
+        for name in ("max_in_flight", "max_in_flight_per_peer", "max_connections", "max_input", "max_output"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("origin_host", "origin_realm"):

@@ -11,6 +11,7 @@ from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import NullObserver
 from ocs.pending import Inbox, PeerInfo, PendingRequests
+from ocs.room import Room
 
 
 class Box(Inbox):
@@ -44,7 +45,7 @@ class Desk:
         self.observer = Counting()
         self.begun: list[int] = []
         self.gates: dict[int, asyncio.Future[Answer]] = {}
-        self.pending = PendingRequests(self.handle, self.observer, deadline)
+        self.pending = PendingRequests(self.handle, self.observer, deadline, Room(4096, 0.2))
 
     async def handle(self, request: Message, peer: PeerInfo) -> Answer:
         self.begun.append(request.hop_by_hop)
@@ -179,7 +180,7 @@ async def test_a_handler_may_let_others_go_first():
         return Answer()
 
     desk = Desk()
-    desk.pending = PendingRequests(handle, desk.observer, 5.0)
+    desk.pending = PendingRequests(handle, desk.observer, 5.0, Room(4096, 0.2))
     desk.submit(1)
     assert desk.box.answers == []
     await desk.pending.idle()

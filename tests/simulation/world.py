@@ -29,6 +29,7 @@ from ocs.diameter.errors import RemoteError
 from ocs.diameter.message import Message
 from ocs.diameter.observer import NullObserver
 from ocs.pending import Inbox, PeerInfo, PendingRequests
+from ocs.room import Room
 from tests.gateway import CLOSE, HOST, OPEN, UPDATE, ccr, granted, octets, result, service, services, subscriber
 from tests.simulation.clock import VirtualLoop
 
@@ -128,7 +129,7 @@ class Node(Inbox):
                 world.broken = problem
                 raise
 
-        self.pending = PendingRequests(answer, NullObserver(), 2.0)
+        self.pending = PendingRequests(answer, NullObserver(), 2.0, Room(4096, 0.2))
 
     def receive(self, octets: bytes) -> None:
         if self.alive:

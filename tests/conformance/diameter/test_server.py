@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 
@@ -84,6 +85,46 @@ async def test_more_than_the_limits_is_refused_at_once_and_untouched(make_door, 
     gate.set()
     assert sorted([code(await one.read()), code(await one.read()), code(await two.read())]) == [2001] * 3
     assert begun == ["a;0", "a;1", "b;0"]
+
+
+async def test_what_has_waited_too_long_is_refused_without_being_worked_on_and_what_comes_later_is_served(
+    make_door, build
+):
+    door = await make_door(longest_wait=0.2)
+    begun, stalls = [], iter((0.5,))
+
+    async def handle(request, peer):
+        if any(connection._intake for connection in door.server._connections):
+            time.sleep(next(stalls, 0.0))  # noqa: ASYNC251 - the loop is kept from all else
+        begun.append(request.get(avps.SESSION_ID))
+        return Answer()
+
+    door.handle = handle
+    client = await door.open()
+    for number in range(300):
+        client.send(build.ccr(session=f"s;{number}"))
+    codes = [code(await client.read()) for _ in range(300)]
+    served = codes.count(2001)
+    assert codes == [2001] * served + [3004] * (300 - served)
+    assert begun == [f"s;{number}" for number in range(served)]
+    assert 0 < served < 250, "what came before the stall, and one turn's portion"
+    assert code(await client.ask(build.ccr(session="late"))) == 2001
+
+
+async def test_of_a_peer_that_sends_more_than_is_worked_on_no_more_is_read(make_door, build):
+    door = await make_door(max_input=40_000)
+    sizes = []
+
+    async def handle(request, peer):
+        sizes.extend(connection._intake.size for connection in door.server._connections)
+        return Answer()
+
+    door.handle = handle
+    client = await door.open()
+    for number in range(5_000):
+        client.send(build.ccr(session=f"s;{number}"))
+    assert {code(await client.read()) for _ in range(5_000)} == {2001}
+    assert max(sizes) < 40_000 + 300_000, "one read more than the limit"
 
 
 async def test_termination_overtaking_the_initial_answer_waits_for_it(door, build):
