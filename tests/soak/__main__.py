@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from balances.money import MICRO, parse_amount
 from tests.house import ROOT, House
 from tests.soak.graph import draw
 
@@ -84,19 +85,31 @@ def say(one: Sample, seconds: int) -> None:
     )
 
 
-def judge(first: Sample, samples: list[Sample], last: Sample, balanced: bool) -> list[str]:
-    """What is not as it should be."""
+class Verdict(NamedTuple):
+    """A rule with what was found."""
+
+    rule: str
+    found: str
+    holds: bool
+
+    def __str__(self) -> str:
+        return f"{'holds ' if self.holds else 'BROKEN'}  {self.rule}: {self.found}"
+
+
+def judge(first: Sample, samples: list[Sample], last: Sample, balanced: bool) -> list[Verdict]:
+    """Each rule, and whether it holds."""
     quarter = max(1, len(samples) // 4)
-    early = statistics.median(one.memory for one in samples[quarter : 2 * quarter] or samples)
-    late = statistics.median(one.memory for one in samples[-quarter:])
-    found = [f"memory grew from {early:.0f} to {late:.0f} kB"] if late > early * GROWTH else []
-    if last.sessions:
-        found.append(f"{last.sessions} sessions are left")
-    if float(last.reserved):
-        found.append(f"{last.reserved} EUR are still reserved")
-    if last.files > first.files:
-        found.append(f"{last.files - first.files} descriptors are left open")
-    return found if balanced else [*found, "the books do not close"]
+    early, late = samples[quarter : 2 * quarter] or samples, samples[-quarter:]
+    before, after = (statistics.median(one.memory for one in part) for part in (early, late))
+    grown = f"from {before / 1000:.1f} to {after / 1000:.1f} MB"
+    flat = f"the daemon's memory, by medians, grows by at most {GROWTH - 1:.0%} from the second quarter to the last"
+    return [
+        Verdict(flat, grown, after <= before * GROWTH),
+        Verdict("no session is left", str(last.sessions), not last.sessions),
+        Verdict("nothing is left reserved", f"{last.reserved} EUR", not parse_amount(last.reserved)),
+        Verdict("no descriptor is left open", f"{first.files} before, {last.files} after", last.files <= first.files),
+        Verdict("the books close", "yes" if balanced else "no", balanced),
+    ]
 
 
 def picture(path: Path, samples: list[Sample]) -> None:
@@ -117,7 +130,8 @@ def picture(path: Path, samples: list[Sample]) -> None:
             "requests a second": {"both doors": rates},
             "processor, % of one core": {"daemon and store": cores},
             "open sessions": {"both doors": [one.sessions for one in seen]},
-            "open descriptors": {"daemon": [one.files for one in seen]},
+            "reserved, EUR": {"both doors": [parse_amount(one.reserved) / MICRO for one in seen]},
+            "open descriptors, connections among them": {"daemon": [one.files for one in seen]},
         },
     )
 
@@ -142,16 +156,15 @@ def main() -> int:
         failed = [one.returncode for one in simulators if one.returncode]
         time.sleep(5)
         last = look(house, begun)
-        problems = judge(first, samples, last, house.audit()["balanced"])
-        problems += [f"a simulator ended with {code}" for code in failed]
+        verdicts = judge(first, samples, last, house.audit()["balanced"])
+        verdicts.append(Verdict("every simulator ends well", f"{len(failed)} did not", not failed))
     if options.csv:
         with options.csv.open("w", newline="") as file:
             csv.writer(file).writerows([Sample._fields, first, *samples, last])
     if options.graph:
         picture(options.graph, [first, *samples, last])
-    print(first, last, sep="\n")
-    print("\n".join(problems) or "nothing leaks, the books close")
-    return 1 if problems else 0
+    print(first, last, *verdicts, sep="\n")
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 if __name__ == "__main__":
