@@ -43,6 +43,10 @@ class ClusterLink(Link):
         return bool(self._nodes) and all(link.connected for link in self._nodes.values())
 
     @property
+    def away(self) -> float:
+        return max((link.away for link in self._nodes.values()), default=0.0)
+
+    @property
     def in_flight(self) -> int:
         return sum(link.in_flight for link in self._nodes.values())
 

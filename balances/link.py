@@ -294,6 +294,8 @@ class Link:
         self._health = Health(self.target)
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._lost_at: float | None = None
+        """When the connection was lost, by the loop's clock; None: it stands, or there was none yet."""
         self.redirected: Redirected | None = None
 
     def __repr__(self) -> str:
@@ -303,6 +305,11 @@ class Link:
     @property
     def connected(self) -> bool:
         return self._connection is not None
+
+    @property
+    def away(self) -> float:
+        """Seconds for which there has been no connection; 0: there is one."""
+        return 0.0 if self._lost_at is None else max(asyncio.get_running_loop().time() - self._lost_at, 1e-6)
 
     @property
     def in_flight(self) -> int:
@@ -323,6 +330,8 @@ class Link:
 
     def keep(self, connection: Connection | None = None) -> None:
         """Keep connected from now on, whether there is a connection yet or not."""
+        if connection is None:
+            self._lost_at = asyncio.get_running_loop().time()
         self._keeper = asyncio.create_task(self._keep(connection), name=f"link {self.target}")
 
     async def close(self) -> None:
@@ -403,7 +412,7 @@ class Link:
         except BaseException:
             connection.abort()
             raise
-        self._connection = connection
+        self._connection, self._lost_at = connection, None
         self._health.connected()
         return connection
 
@@ -427,7 +436,7 @@ class Link:
     def _forget(self, connection: Connection) -> None:
         if self._connection is connection:
             self._connection = None
-            now = asyncio.get_running_loop().time()
+            now = self._lost_at = asyncio.get_running_loop().time()
             self._health.failed(CONNECTION, "the connection broke", now)
 
     def _introduction(self) -> Iterator[tuple[Argument, ...]]:

@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class Reaper:
-    """Calls ``ledger.expire`` now and then. ``clock``: milliseconds since 1970; ``interval``: seconds."""
+    """Calls ``ledger.expire`` now and then. ``clock``: milliseconds since 1970; ``interval``: seconds.
+
+    ``grace``: seconds for which nothing lapses at the start, and after the store was away.
+    """
 
     def __init__(
         self,
@@ -24,12 +27,14 @@ class Reaper:
         *,
         interval: float = 0.5,
         batch: int = 100,
+        grace: float = 0.0,
         observer: Observer | None = None,
     ) -> None:
         self.ledger = ledger
         self.clock = clock
         self.interval = interval
         self.batch = batch
+        self.grace = grace
         self.observer: Observer = observer or Unobserved()
         self._stuck: set[str] = set()
 
@@ -37,12 +42,14 @@ class Reaper:
         """Reap until cancelled. A store that is away, or one bad round, only delays it."""
         loop = asyncio.get_running_loop()
         done = loop.time()
+        await asyncio.sleep(self.grace)
         while True:
             try:
                 found = await self.reap()
                 done = loop.time()
             except Unavailable as problem:
                 found = 0
+                await self._give_way()
                 log.debug("nothing reaped: %s", problem)
             except Exception:
                 found = 0
@@ -50,6 +57,17 @@ class Reaper:
             self.observer.reaper_lag(loop.time() - done)
             if found < self.batch:
                 await asyncio.sleep(self.interval)
+
+    async def _give_way(self) -> None:
+        """Let others do first, once the store is back, what they could not do meanwhile."""
+        away = self.grace > 0
+        while away:
+            try:
+                await self.ledger.probe()
+                away = False
+            except Unavailable:
+                await asyncio.sleep(self.interval)
+        await asyncio.sleep(self.grace)
 
     async def _carry_on(self, now: int) -> None:
         """Say once of a transfer that it cannot be credited."""

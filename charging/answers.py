@@ -18,6 +18,7 @@ from charging.event import (
 )
 from charging.quoting import Quoted
 from charging.subscribers import Subscriber
+from charging.trust import OnTrust
 
 RESULTS = {
     Verdict.DONE: Result.OK,
@@ -85,6 +86,7 @@ def outcome(
         available=charged.available,
         replayed=charged.replayed,
         conflict=charged.conflict,
+        on_trust=isinstance(charged, OnTrust),
         warned=charged.warned,
         short=charged.short or "",
     )

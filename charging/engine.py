@@ -16,6 +16,7 @@ from balances.ledger import (
     Billing,
     Charge,
     Charged,
+    Empty,
     Ledger,
     LedgerError,
     NoSuchAccount,
@@ -52,6 +53,7 @@ from charging.quoting import lifetime, uses
 from charging.routes import NO_ROUTE, Carriage, Routes, choose
 from charging.settings import ChargingSettings
 from charging.subscribers import Recent, Subscriber, Subscribers, subscriber
+from charging.trust import Payer, Standin
 
 NAMES_KEPT = 7 * 86_400_000
 """Milliseconds for which a claimed name stays its first owner's: longer than any call."""
@@ -78,6 +80,8 @@ class Engine:
         self._editions = Editions(catalogue)
         self.settings = settings
         self.observer: Observer = observer or Silent()
+        self.standin: Standin | None = None
+        """Who answers while the ledger is out of reach; None: nobody."""
         self._subscribers = Subscribers(ledger, settings.subscribers)
         self._sessions: Recent[str, Note] = Recent(settings.sessions)
         self._actions: dict[Action, Callable[[ChargingEvent, Catalogue], Awaitable[Outcome]]] = {
@@ -157,6 +161,9 @@ class Engine:
 
     async def recall(self, session: str) -> Memory | None:
         """What the vault keeps of a session for a door that has forgotten it; may raise Unavailable."""
+        promised = self.standin.memory(session) if self.standin else None
+        if promised is not None:
+            return promised
         note = self._sessions.get(session)
         address = note.address if note else await self.ledger.locate(session)
         stored = await self.ledger.session(address, session) if address else None
@@ -229,6 +236,8 @@ class Engine:
         self._subscribers.forget(account)
 
     async def _charge(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
+        if self.standin is not None:
+            await self.standin.settled(event.session)
         known = self._in_mind(event) or await self._whose(event)
         if known is None:
             return self._nobody(event)
@@ -236,7 +245,11 @@ class Engine:
             kind = event.service.kind if event.service else await self._kind(known, event, catalogue)
             quotation = await self._quote(catalogue, known, event, kind)
             terms = catalogue.services.get(kind) if kind else None
-            charged = await self.ledger.charge(self._request(event, quotation, terms))
+            request = self._request(event, quotation, terms)
+            if self.standin is None:
+                charged = await self.ledger.charge(request)
+            else:
+                charged = await self.standin.charge(event, kind, _payer(quotation.chain), request)
             done = charged.verdict is Verdict.DONE
             other = None if done else await self._elsewhere(quotation.chain, event, charged)
             if other is None:
@@ -246,6 +259,28 @@ class Engine:
             known = other
         charged = Charged(verdict=Verdict.STALE)
         return answers.outcome(event, known, quotation.told, charged, self.settings.validity_jitter)
+
+    async def settle(self, event: ChargingEvent, address: Address) -> Charged:
+        """Bring before the ledger what was answered without it, of the account there. A session is not refused: it has
+        begun. Raises Unavailable, LedgerError, OverflowError.
+        """
+        catalogue = self._editions.at(event.now)
+        charged = Charged(verdict=Verdict.NO_ACCOUNT)
+        for _ in range(ATTEMPTS):
+            known = await self._subscribers.at(address)
+            if known is None:
+                break
+            kind = event.service.kind if event.service else await self._kind(known, event, catalogue)
+            quotation = await self._quote(catalogue, known, event, kind)
+            request = self._request(event, quotation, catalogue.services.get(kind) if kind else None)
+            charged = await self.ledger.charge(replace(request, empty=Empty.KEEP))
+            if charged.verdict is not Verdict.STALE:
+                self._remember(known, event, charged, kind)
+                self._tell(event, quotation, charged)
+                break
+            for account in quotation.chain.accounts:
+                self._subscribers.forget(account.address.account)
+        return charged
 
     async def _quote(
         self, catalogue: Catalogue, known: Subscriber, event: ChargingEvent, kind: ServiceKind | None
@@ -495,6 +530,11 @@ def _sale(catalogue: Catalogue, known: Subscriber | None, event: ChargingEvent) 
     matcher = Matcher(catalogue, plan, currency, event.service, event.door, event.at)
     held = matcher.find(None, None)
     return matcher, held.match.rate.quote.price if held else None
+
+
+def _payer(accounts: Chain) -> Payer:
+    account = accounts.accounts[accounts.payer]
+    return Payer(account=account.address.account, currency=account.currency)
 
 
 def _is_emergency(event: ChargingEvent, catalogue: Catalogue) -> bool:

@@ -291,6 +291,8 @@ class Outcome(Record, frozen=True, kw_only=True):
     """CHECK_BALANCE: is the amount available?"""
     replayed: bool = False
     conflict: bool = False
+    on_trust: bool = False
+    """Answered without the ledger: nobody knows what is available."""
     warned: tuple[str, ...] = ()
     """Meters whose warning was reached by this request."""
     short: str = ""

@@ -20,6 +20,7 @@ from charging.settings import ChargingSettings
 from ocs.credit_control.settings import CreditControlSettings
 from ocs.diameter.settings import DiameterSettings
 from ocs.http.settings import HttpSettings
+from ocs.outage.settings import OutageSettings
 from ocs.tracing_settings import TracingSettings
 from ocs.vouchers.settings import VoucherSettings
 from ocs.webhooks.settings import WebhookSettings
@@ -76,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     http: HttpSettings
     charging: ChargingSettings
     balances: BalancesSettings
+    outage: OutageSettings
     vouchers: VoucherSettings
     webhooks: WebhookSettings
     tracing: TracingSettings

@@ -71,6 +71,9 @@ CANNOT_START = (
 )
 """What a start may end with; the message says what to change."""
 
+SETTLING = 10.0
+"""Seconds after an outage for which nothing lapses, where sessions have gone on meanwhile: they are settled first."""
+
 FORCED = 130
 """Exit code after a second signal."""
 
@@ -101,7 +104,8 @@ class Daemon:
                 stack.callback(one.close)
             http_socket = bind_tcp(config.http.host, config.http.port)
             target = await self._open_store(stack)
-            charging = await Charging.open(config, target, self.metrics, "ocs")
+            alone = config.daemon.workers == 1
+            charging = await Charging.open(config, target, self.metrics, "ocs", 0 if alone else None)
             stack.push_async_callback(charging.close)
             if self.sample and self._store and await open_sample_accounts(charging.ledger, wall_clock):
                 log.info("opened the sample accounts")
@@ -164,6 +168,7 @@ class Daemon:
             wall_clock,
             interval=balances.reaper_interval,
             batch=balances.reaper_batch,
+            grace=SETTLING if self.config.outage.grants else 0.0,
             observer=observer,
         )
         self._run_beside(stack, reaper.run(), "reaper")

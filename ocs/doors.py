@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balances.backlog import Backlog
@@ -28,6 +29,7 @@ from balances.topology import link_to
 from charging.catalogue import Catalogue, load, parse, read_files
 from charging.catalogue.load import version_of
 from charging.engine import Engine
+from charging.event import ServiceKind
 from ocs.bus import Bus
 from ocs.config import Config
 from ocs.credit_control.handler import CreditControl
@@ -41,6 +43,9 @@ from ocs.http.models import PeerView
 from ocs.http.views import moment
 from ocs.metrics import Metrics
 from ocs.observers import ChargingObserver, DiameterDoor, SipDoor, VaultObserver
+from ocs.outage.promises import Promises
+from ocs.outage.promises import files as promise_files
+from ocs.outage.standin import Standin
 from ocs.pending import Handler, PeerInfo
 from ocs.publishing.archive import Archive, NoSuchVersion, in_force
 from ocs.publishing.follower import Follower
@@ -88,13 +93,20 @@ class Charging:
     follower: Follower | None
     numbers: Numbers | None
     teller: Teller
+    standin: Standin | None
+    """None: nothing is granted on trust."""
     tracing: "Tracing | None"
     """None: nobody wants traces."""
     opened: AsyncExitStack
 
     @classmethod
-    async def open(cls, config: Config, target: Target, metrics: Metrics, name: str) -> "Charging":
-        """Connect, check the store, get the catalogue; raises CatalogueError, StoreRefused, Unavailable, OSError."""
+    async def open(
+        cls, config: Config, target: Target, metrics: Metrics, name: str, worker: int | None = None
+    ) -> "Charging":
+        """Connect, check the store, get the catalogue; raises CatalogueError, StoreRefused, Unavailable, OSError.
+
+        ``worker``: the number of the process among those with doors; None: it has none.
+        """
         link = link_to(
             target,
             scripts=all_scripts(),
@@ -118,10 +130,13 @@ class Charging:
             stack.push_async_callback(bus.close)
             if config.balances.journal:
                 _watch_backlog(stack, ledger, config.balances.outbox_entries + config.balances.outbox_backlog)
+            teller = Teller(bus)
+            observer = ChargingObserver(metrics, teller)
+            engine = (tracing.engine if tracing else Engine)(ledger, catalogue, config.charging, observer)
+            standin = None
+            if worker is not None:
+                standin = await _stand_in(stack, config, engine, link, ledger, metrics, worker)
             opened = stack.pop_all()
-        teller = Teller(bus)
-        observer = ChargingObserver(metrics, teller)
-        engine = (tracing.engine if tracing else Engine)(ledger, catalogue, config.charging, observer)
         numbers = follower = None
         if archive:
             numbers = Numbers(link)
@@ -134,6 +149,7 @@ class Charging:
             follower=follower,
             numbers=numbers,
             teller=teller,
+            standin=standin,
             tracing=tracing,
             opened=opened,
         )
@@ -147,8 +163,36 @@ class Charging:
             found["numbers"] = self.numbers.run()
         return found
 
+    def serves_calls(self) -> bool:
+        """Can calls be decided now?"""
+        return self.link.connected or (self.standin is not None and self.standin.grants(ServiceKind.VOICE))
+
     async def close(self) -> None:
         await self.opened.aclose()
+
+
+async def _stand_in(
+    stack: AsyncExitStack, config: Config, engine: Engine, link: Link, ledger: StoreLedger, metrics: Metrics,
+    worker: int,
+) -> Standin | None:  # fmt: skip
+    """Who answers while the store is gone, if anybody shall, or settles what was answered; raises OSError."""
+    workers, share = config.daemon.workers, config.outage.share(config.daemon.workers)
+    files = promise_files(Path(config.daemon.directory), config.outage, worker, workers)
+    if not share.grants and all(file.is_empty for file in files):
+        return None
+    promises = Promises(share, files, metrics)
+    await asyncio.to_thread(promises.load)
+    standin = Standin(share, promises, engine, link, ledger.keys, metrics, wall_clock)
+    engine.standin = standin
+    stack.push_async_callback(standin.close)
+    task = asyncio.create_task(standin.run(), name="settlement of promises")
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
+    return standin
 
 
 async def _confirmation(
@@ -238,7 +282,7 @@ class Doors:
             charging.engine,
             sip_observer,
             wall_clock,
-            ready=lambda: charging.link.connected,
+            ready=charging.serves_calls,
             channels=StoreChannels(charging.link, charging.ledger.keys),
             orphans=Orphans(charging.link),
         )

@@ -91,6 +91,25 @@ class Metrics:
         self.reaper_lag = gauge("ocs_reaper_lag_seconds", "How far behind its time the last lapse was found.")
         self.outbox_entries = gauge("ocs_outbox_entries", "Ledger entries in the store, not yet in the journal.")
         self.journal_lag = gauge("ocs_journal_lag_seconds", "Age of the oldest entry not yet in the journal.")
+        self.promises = counter(
+            "ocs_promises_total", "Requests decided on trust while the store was gone.", "service", "result"
+        )
+        self.promises_settled = counter(
+            "ocs_promises_settled_total", "Promises brought before the ledger afterwards.", "result"
+        )
+        self.promises_unsettled = Gauge(
+            "ocs_promises_unsettled",
+            "Requests answered on trust that are still to be settled.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.promised_amount = Gauge(
+            "ocs_promised_amount",
+            "The most that grants on trust, not yet settled, may cost, in currency units.",
+            ("currency",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self.duplicates = counter("ocs_duplicates_total", "Repeated requests answered from memory.", "door")
         self.vouchers = counter("ocs_vouchers_total", "Codes that were to be redeemed.", "result")
         self.reauthorizations = counter(

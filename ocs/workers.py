@@ -174,7 +174,7 @@ class Workers:
 async def _work(task: _Task, questions: asyncio.StreamReader, end: asyncio.Event) -> None:
     """The worker's story: connect, open the doors, serve, drain."""
     metrics = Metrics(ocs.__version__)
-    charging = await Charging.open(task.config, task.target, metrics, f"ocs-worker-{task.number}")
+    charging = await Charging.open(task.config, task.target, metrics, f"ocs-worker-{task.number}", task.number)
     share = task.config.diameter.share(task.number, task.config.daemon.workers)
     doors = Doors(msgspec.structs.replace(task.config, diameter=share), charging, metrics)
     reload_on_hangup(doors.reload)

@@ -130,7 +130,7 @@ def _units_and_cost(request: CreditControlRequest, outcome: Outcome, manner: Man
     priced = outcome.currency in NUMERIC  # a currency without a number in ISO 4217 cannot be named here
     if (not session or request.style.cost) and event.action is not Action.CHECK_BALANCE and priced:
         parts.append(avps.COST_INFORMATION.encode(_amount(outcome.spent, outcome.currency)))
-    if manner.profile.remaining_balance and priced:
+    if manner.profile.remaining_balance and priced and not outcome.on_trust:
         low = outcome.available < manner.low_balance
         parts.append(avps.LOW_BALANCE_INDICATION.encode(int(low)))
         parts.append(avps.REMAINING_BALANCE.encode(_amount(outcome.available, outcome.currency)))

@@ -36,6 +36,9 @@ SETTINGS = {
     "OCS_SIP_CREDIT__RING": "2",
     "OCS_SIP_CREDIT__MAX_PENDING": "20",
     "OCS_CHARGING__CATALOGUE_FROM": "store",
+    "OCS_OUTAGE__GRANTS": '[{ service = "data" }]',
+    "OCS_OUTAGE__AFTER": "0.5",
+    "OCS_OUTAGE__PER_SUBSCRIBER": "100.00",
 }
 
 
@@ -108,6 +111,26 @@ async def the_store_stalls(site: Site) -> None:
     for _ in range(2):
         await site.ask(20, stall=0.8)
         await asyncio.sleep(2.5)
+
+
+GONE = 4.0
+"""Seconds after which a store that stands still is given up: two time-outs, and `outage.after`."""
+
+
+async def the_store_is_gone(site: Site) -> None:
+    await site.ask(1)  # the subscriber is known
+    with site.frozen():
+        await asyncio.sleep(GONE)
+        await site.ask(5)
+
+
+async def the_store_stays_away(site: Site) -> None:
+    await site.ask(1)
+    with site.frozen():
+        await asyncio.sleep(GONE)
+        await site.ask(5)
+        fired = lambda: site.prometheus.fired("OcsPromisesNotSettled")  # noqa: E731
+        await asyncio.to_thread(site.prometheus.wait, "the alert", fired)
 
 
 async def more_come_than_can_be_decided(site: Site) -> None:
@@ -185,6 +208,8 @@ CAUSES: dict[str, Callable[[Site], object]] = {
     "OcsErrors": the_store_hangs,
     "OcsStoreErrors": the_store_hangs,
     "OcsReaperBehind": the_store_hangs,
+    "OcsGrantingOnTrust": the_store_is_gone,
+    "OcsPromisesNotSettled": the_store_stays_away,
     "OcsOverloaded": more_come_than_can_be_decided,
     "OcsProtocolErrors": noise_comes,
     "OcsUnknownSubscribers": strangers_ask,

@@ -40,6 +40,9 @@ QUIET = {
     'ocs_journal_lag_seconds{instance="a"}': "0.5x480",
     'ocs_protocol_errors_total{door="sip",reason="orphan",instance="a"}': "2x480",
     'ocs_catalogue_failures_total{instance="a"}': "1x480",
+    'ocs_promises_total{service="data",result="granted",instance="a"}': "3x480",
+    'ocs_promises_settled_total{result="failed",instance="a"}': "0x480",
+    'ocs_promises_unsettled{instance="a"}': "0x480",
 }
 """A server that does well, four readings a minute for two hours."""
 
@@ -47,6 +50,8 @@ CAUSES = {
     "OcsDown": {'up{job="ocs",instance="a"}': "1x460 0x20"},
     "OcsBooksDoNotClose": {'ocs_audit_imbalance{currency="EUR",instance="a"}': "0x460 0.000001x20"},
     "OcsStoreErrors": {'ocs_store_errors_total{reason="timeout",instance="a"}': "0x440 0+1x40"},
+    "OcsGrantingOnTrust": {'ocs_promises_total{service="data",result="granted",instance="a"}': "0x470 1x10"},
+    "OcsPromisesNotSettled": {'ocs_promises_unsettled{instance="a"}': "0x420 1x60"},
     "OcsSlow": {
         'ocs_request_duration_seconds_bucket{door="sip",type="invite",le="0.01",instance="a"}': "0+98x480",
         'ocs_request_duration_seconds_bucket{door="sip",type="invite",le="0.5",instance="a"}': "0+98x480",

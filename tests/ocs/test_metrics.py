@@ -36,6 +36,10 @@ PROMISED = {
     "ocs_reaper_lag_seconds": ("gauge", set()),
     "ocs_outbox_entries": ("gauge", set()),
     "ocs_journal_lag_seconds": ("gauge", set()),
+    "ocs_promises_total": ("counter", {"service", "result"}),
+    "ocs_promises_settled_total": ("counter", {"result"}),
+    "ocs_promises_unsettled": ("gauge", set()),
+    "ocs_promised_amount": ("gauge", {"currency"}),
     "ocs_duplicates_total": ("counter", {"door"}),
     "ocs_reauthorizations_total": ("counter", {"result"}),
     "ocs_vouchers_total": ("counter", {"result"}),
@@ -73,6 +77,9 @@ def observe_everything(metrics: Metrics) -> None:
     metrics.reauthorizations.labels("2001").inc()
     metrics.vouchers.labels("redeemed").inc()
     metrics.audit_imbalance.labels("EUR").set(0)
+    metrics.promises.labels("data", "granted").inc()
+    metrics.promises_settled.labels("settled").inc()
+    metrics.promised_amount.labels("EUR").set(0.5)
     vault.journalled(entry(Line(bucket="money", asset="EUR", credited=10_000_000)))
     vault.journalled(entry(Line(bucket="money", asset="EUR", debited=1_500_000, overrun=250_000), door="sip"))
 
