@@ -22,7 +22,7 @@ from bench.document import document
 from bench.machine import BenchFailed
 from bench.measure import PROOF, Durations, measure, seconds_of
 from bench.messages import PROFILES
-from bench.results import Report, Results, Run
+from bench.results import Results, Run
 
 QUICK = (
     Run(profile="data-1", overload=True),
@@ -59,7 +59,14 @@ def extras_of(full: bool, durations: Durations, say: Console) -> list[Extra]:
     return found
 
 
-def perform(runs: tuple[Run, ...], more: list[Extra], durations: Durations, say: Console) -> Results:
+TRIES = 2
+"""What else the machine does may spoil a measurement that takes minutes."""
+
+
+def perform(
+    runs: tuple[Run, ...], more: list[Extra], durations: Durations, say: Console, keep: Callable[[Results], None]
+) -> Results:
+    """All measurements. What is found so far is handed to ``keep`` each time: an hour is long."""
     results = Results(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}",
@@ -67,22 +74,32 @@ def perform(runs: tuple[Run, ...], more: list[Extra], durations: Durations, say:
     )
     lasts = sum(seconds_of(run, durations) for run in runs) + sum(seconds for _, seconds, _ in more)
     say.print(f"{len(runs) + len(more)} measurements, about {max(1, round(lasts / 60))} minutes", style="bold")
-    begun, number = time.monotonic(), 0
+    begun = time.monotonic()
 
-    def begin(name: str) -> None:
-        nonlocal number
-        number += 1
-        passed = (time.monotonic() - begun) / 60
-        say.print(f"[{number}/{len(runs) + len(more)}] {passed:.1f} min: {name} ...", style="dim", markup=False)
+    def attempt(name: str, find: Callable[[], Any]) -> Any:
+        """What is found, or why it does not count."""
+        for number in range(1, TRIES + 1):
+            passed = (time.monotonic() - begun) / 60
+            say.print(f"{passed:4.1f} min: {name}{' again' * (number > 1)} ...", style="dim", markup=False)
+            try:
+                return find()
+            except BenchFailed as failure:
+                say.print(f"does not count: {failure}", style="red", markup=False)
+                reason = f"{name}: {failure}"
+        return reason
 
-    reports: list[Report] = []
+    def found(field: str, value: Any) -> None:
+        nonlocal results
+        if isinstance(value, str):
+            field, value = "uncounted", (*results.uncounted, value)
+        results = msgspec.structs.replace(results, **{field: value})
+        keep(results)
+
     for run in runs:
-        begin(run.name)
-        reports.append(measure(run, durations))
-    results = msgspec.structs.replace(results, reports=tuple(reports))
+        report = attempt(run.name, lambda run=run: measure(run, durations))
+        found("reports", report if isinstance(report, str) else (*results.reports, report))
     for field, _, find in more:
-        begin(field)
-        results = msgspec.structs.replace(results, **{field: find()})
+        found(field, attempt(field, find))
     return results
 
 
@@ -96,6 +113,11 @@ def _choose(options: argparse.Namespace) -> tuple[Run, ...]:
         )
         for profile in options.profiles.split(",")
     )  # fmt: skip
+
+
+def _write(path: Path | None, results: Results) -> None:
+    if path:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
 
 
 def _read(path: Path) -> Results:
@@ -130,15 +152,15 @@ def main() -> None:
         )
         os.environ.setdefault("OCS_SIP_CREDIT__ANSWER_WITHIN_MS", "10000")  # lateness is measured, not answered 503
         more = [] if options.profiles else extras_of(options.full, durations, say)
-        results = perform(_choose(options), more, durations, say)
+        results = perform(_choose(options), more, durations, say, lambda found: _write(options.json, found))
     except BenchFailed as failure:
         sys.exit(f"bench: this run does not count: {failure}")
     for part in (show.head, show.runs, show.sums, show.targets):
         say.print("\n".join([*part(results), ""]), markup=False, highlight=False, soft_wrap=True)
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     if options.plot:
         options.plot.write_text(plot.draw(results))
+    if results.uncounted:
+        sys.exit("bench: not everything counted")
     if any(not report.proved for report in results.reports):
         sys.exit(f"bench: the generator was not proved at {PROOF} times the rate: its latencies may be its own")
 

@@ -85,6 +85,8 @@ class Results(Record, frozen=True, kw_only=True):
     load: float
     """Load average when it began."""
     reports: tuple[Report, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    """What did not count, even when tried again, and why."""
     sip: Sip | None = None
     memory: Memory | None = None
     deck_us: float | None = None

@@ -64,5 +64,6 @@ def _number(value: float) -> str:
 def head(results: Results) -> list[str]:
     return [
         f"Measured {results.made} on {results.machine}; load average {results.load:.1f} when it began. "
-        "Every run counted: its books closed to the last micro-unit and every request got its right answer."
+        "In every run here the books closed to the last micro-unit and every request got its right answer.",
+        *(f"Did not count: {reason}" for reason in results.uncounted),
     ]
