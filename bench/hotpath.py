@@ -163,7 +163,12 @@ class Worker:
         door = DiameterDoor(metrics)
         handler = CreditControl(self.engine, CreditControlSettings(), door)
         settings = DiameterSettings(
-            host="127.0.0.1", port=0, origin_host="ocs.example.net", origin_realm="example.net", max_in_flight=10**6
+            host="127.0.0.1",
+            port=0,
+            origin_host="ocs.example.net",
+            origin_realm="example.net",
+            max_in_flight=10**6,
+            longest_wait=60.0,
         )
         self.server = DiameterServer(settings, handler, door)
         await self.server.start()
