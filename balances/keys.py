@@ -34,7 +34,8 @@ class Keys:
 
     __slots__ = (
         "_account", "_answers", "_claim", "_directory", "_entries", "_identity", "_live", "_loan", "_operation",
-        "_sent", "_session", "accounts", "carried", "confirmed", "due", "house", "outbox", "shard", "transit",
+        "_sent", "_session", "_subscriptions", "accounts", "carried", "confirmed", "due", "house", "outbox",
+        "renewals", "shard", "transit",
     )  # fmt: skip
 
     def __init__(self, shard: int) -> None:
@@ -59,10 +60,13 @@ class Keys:
         """Hash: ``<currency>:sent`` and ``:arrived``, all that ever was in transit."""
         self.accounts = name("accts")
         """Sorted set, all scores 0: the ids of the accounts."""
+        self.renewals = name("renew")
+        """Sorted set: account and offer, packed, by the time at which the subscription is to be renewed."""
         self._account, self._session, self._answers = beginning("acct"), beginning("sess"), beginning("answ")
         self._live, self._entries, self._operation = beginning("live"), beginning("entr"), beginning("oper")
         self._identity, self._claim, self._directory = beginning("ident"), beginning("name"), beginning("dir")
         self._loan, self._sent = beginning("loan"), beginning("sent")
+        self._subscriptions = beginning("subs")
 
     def __repr__(self) -> str:
         return f"<keys of shard {self.shard}>"
@@ -112,6 +116,10 @@ class Keys:
     def sent(self, account: str) -> bytes:
         """String with TTL: the day of the account's last transfer, and how many it sent then, packed."""
         return self._sent + encode(account)
+
+    def subscriptions(self, account: str) -> bytes:
+        """Hash: what the account has subscribed to, by offer, packed."""
+        return self._subscriptions + encode(account)
 
     def identity(self, identity: Identity) -> bytes:
         """String: ``shard:account`` of its owner."""

@@ -61,6 +61,14 @@ class TooMany(LedgerError):
     """The account has sent as many transfers that day as it may."""
 
 
+class Subscribed(LedgerError):
+    """The account has subscribed to the offer already."""
+
+
+class NotSubscribed(LedgerError):
+    """The account has not subscribed to the offer."""
+
+
 class Unavailable(Exception):
     """The store did not answer in time: the outcome is *unknown*, and only a repeat with the same id may find out."""
 
@@ -320,6 +328,101 @@ class InTransit(Record, frozen=True, kw_only=True):
     currency: str
     reference: str
     sent_at: int
+
+
+class SubscriptionState(StrEnum):
+    """Is the period that runs paid for?"""
+
+    ACTIVE = "active"
+    WAITING = "waiting"
+    """No: nothing is given until it is."""
+
+
+class Subscription(Record, frozen=True, kw_only=True):
+    """What an account has subscribed to: an offer that renews. Times in milliseconds."""
+
+    address: Address
+    offer: str
+    state: SubscriptionState
+    since: int
+    """What its periods are counted from."""
+    starts_at: int
+    ends_at: int
+    """The period last paid for."""
+    due_at: int
+    """When it is to be renewed, or tried again."""
+    bucket: str
+    """What the period gave."""
+    carried: str = ""
+    """The bucket of what was carried over into it; empty: nothing was."""
+
+
+class Period(Record, frozen=True, kw_only=True):
+    """A period of a subscription: what it costs and what it gives."""
+
+    since: int
+    """What the periods after it are counted from."""
+    starts_at: int
+    ends_at: int
+    fee: int
+    unit: Unit
+    amount: int
+    priority: int = 100
+    carry: int = 0
+    """Of what is left of the period before, at most so much is carried over."""
+
+
+class NewSubscription(Record, frozen=True, kw_only=True):
+    """Subscribe, and pay for the first period. Idempotent by ``operation``."""
+
+    address: Address
+    operation: str
+    offer: str
+    period: Period
+    now: int
+
+
+class Cancellation(Record, frozen=True, kw_only=True):
+    """End a subscription; what is paid for may be used up. Idempotent by ``operation``."""
+
+    address: Address
+    operation: str
+    offer: str
+    now: int
+
+
+class Renewal(Record, frozen=True, kw_only=True):
+    """Renew a subscription that was found due: it happens once, whoever tries, because it moves ``due_at`` on."""
+
+    address: Address
+    offer: str
+    due_at: int
+    period: Period | None
+    """None: the offer is not to be had at present."""
+    retry_at: int | None
+    """When to try again if money is short; None: the subscription ends then."""
+    paused_until: int
+    """When to try again if it cannot be renewed for another reason."""
+    now: int
+
+    @property
+    def operation(self) -> str:
+        """The same for everybody who tries. No key of a client's has a space in it."""
+        return f"renewal {self.offer} {self.period.starts_at if self.period else self.due_at}"
+
+
+class Renewed(StrEnum):
+    """What became of a renewal."""
+
+    RENEWED = "renewed"
+    UNPAID = "unpaid"
+    """Money was short: nothing was debited, nothing given."""
+    PAUSED = "paused"
+    """The account is not active, or the offer not to be had."""
+    ENDED = "ended"
+    """Money was short, or the account is closed: there is no subscription any more."""
+    PAST = "past"
+    """Somebody else was first, or there is no such subscription: nothing was done."""
 
 
 class Quote(Record, frozen=True, kw_only=True):
@@ -752,6 +855,27 @@ class Ledger(Protocol):
 
     async def give(self, gift: Gift) -> Receipt:
         """Give a bucket; raises NoSuchAccount, OperationConflict, OutOfRange."""
+        ...
+
+    async def subscribe(self, new: NewSubscription) -> Receipt:
+        """Debit the first period and give its bucket; raises NoSuchAccount, OperationConflict, Subscribed,
+        InsufficientFunds, OutOfRange."""
+        ...
+
+    async def unsubscribe(self, cancellation: Cancellation) -> Receipt:
+        """Renew no more; raises NoSuchAccount, OperationConflict, NotSubscribed."""
+        ...
+
+    async def subscriptions(self, address: Address) -> tuple[Subscription, ...]:
+        """The account's, in the order of their offers' names."""
+        ...
+
+    async def due_renewals(self, shard: int, now: int, limit: int = 100) -> tuple[Subscription, ...]:
+        """Those of a shard that are to be renewed, the longest due first."""
+        ...
+
+    async def renew(self, renewal: Renewal) -> Renewed:
+        """Debit the period, end the buckets of the one before, give the new one's; raises NoSuchAccount."""
         ...
 
     async def lift(self, lift: Lift) -> Receipt:

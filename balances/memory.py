@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from balances import books, charges, holdings, levels, transfers
+from balances import books, charges, holdings, levels, renewals, transfers
 from balances.audit import check_transit, examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
 from balances.keys import SHARDS, encode, shard_of
@@ -21,6 +21,7 @@ from balances.ledger import (
     Address,
     Audit,
     Billing,
+    Cancellation,
     Charge,
     Charged,
     Entry,
@@ -37,15 +38,21 @@ from balances.ledger import (
     Metering,
     Movement,
     NewAccount,
+    NewSubscription,
     NoSuchAccount,
     NotNeeded,
+    NotSubscribed,
     OperationConflict,
     OutOfRange,
     Receipt,
     Refund,
     Refunded,
+    Renewal,
+    Renewed,
     Session,
     SessionState,
+    Subscribed,
+    Subscription,
     Taken,
     TooMany,
     Transfer,
@@ -110,6 +117,8 @@ class Shard:
     """By ``<currency>:sent`` and ``:arrived``."""
     sent: dict[str, tuple[str, int]] = field(default_factory=dict)
     """By account: the day of its last transfer, and how many it sent then."""
+    subscriptions: dict[tuple[str, str], Subscription] = field(default_factory=dict)
+    """By account and offer."""
 
 
 class MemoryLedger:
@@ -404,6 +413,87 @@ class MemoryLedger:
         receipt = Receipt(entry=entry, account=account.view(), bucket=bucket.id)
         shard.operations[account.address.account, gift.operation] = content, receipt
         return receipt
+
+    async def subscribe(self, new: NewSubscription) -> Receipt:
+        content = ("subscribe", new.offer)
+        account = self._book(new.address)
+        repeated = self._repeated(new.address, new.operation, content)
+        if repeated is not None:
+            return repeated
+        shard, name = self.shards[new.address.shard], account.address.account
+        if (name, new.offer) in shard.subscriptions:
+            raise Subscribed(new.offer)
+        if not renewals.countable(new.period):
+            raise OutOfRange("period")
+        if account.available < new.period.fee:
+            raise InsufficientFunds("less is available")
+        before = account.purses()
+        subscription = renewals.begin(account, new.offer, new.period)
+        if not account.countable():
+            raise OutOfRange("fee")
+        entry = self._put(
+            account, books.lines(account, before), at=new.now, operation=new.operation, cause=renewals.SUBSCRIBED,
+            reference=new.offer,
+        )  # fmt: skip
+        shard.subscriptions[name, new.offer] = subscription
+        self._look_in_time(shard, account)
+        receipt = Receipt(entry=entry, account=account.view(), bucket=subscription.bucket, deducted=new.period.fee)
+        shard.operations[name, new.operation] = content, receipt
+        return receipt
+
+    async def unsubscribe(self, cancellation: Cancellation) -> Receipt:
+        content = ("unsubscribe", cancellation.offer)
+        account = self._book(cancellation.address)
+        repeated = self._repeated(cancellation.address, cancellation.operation, content)
+        if repeated is not None:
+            return repeated
+        shard, name = self.shards[cancellation.address.shard], account.address.account
+        subscription = shard.subscriptions.pop((name, cancellation.offer), None)
+        if subscription is None:
+            raise NotSubscribed(cancellation.offer)
+        renewals.end(account, subscription, subscription.ends_at)
+        entry = self._put(
+            account, (), at=cancellation.now, operation=cancellation.operation, cause=renewals.UNSUBSCRIBED,
+            reference=cancellation.offer,
+        )  # fmt: skip
+        self._look_in_time(shard, account)
+        receipt = Receipt(entry=entry, account=account.view())
+        shard.operations[name, cancellation.operation] = content, receipt
+        return receipt
+
+    async def subscriptions(self, address: Address) -> tuple[Subscription, ...]:
+        found = [one for one in self.shards[address.shard].subscriptions.values() if one.address == address]
+        return tuple(sorted(found, key=lambda one: one.offer))
+
+    async def due_renewals(self, shard: int, now: int, limit: int = 100) -> tuple[Subscription, ...]:
+        due = [one for one in self.shards[shard].subscriptions.values() if one.due_at <= now]
+        return tuple(sorted(due, key=lambda one: one.due_at)[:limit])
+
+    async def renew(self, renewal: Renewal) -> Renewed:
+        account = self._book(renewal.address)
+        shard, key = self.shards[renewal.address.shard], (renewal.address.account, renewal.offer)
+        subscription = shard.subscriptions.get(key)
+        if subscription is None or subscription.due_at != renewal.due_at:
+            return Renewed.PAST
+        result, after, changes = renewals.renew(account, subscription, renewal)
+        shard.accounts[account.address.account] = account
+        for change in changes:
+            self._put(
+                account, change.lines, at=renewal.now, operation=renewal.operation, cause=change.cause,
+                reference=change.reference,
+            )  # fmt: skip
+        if after:
+            shard.subscriptions[key] = after
+        else:
+            del shard.subscriptions[key]
+        self._look_in_time(shard, account)
+        return result
+
+    def _look_in_time(self, shard: Shard, account: AccountBook) -> None:
+        """Have the reaper look when the first of the account's buckets ends, and not before."""
+        times = [bucket.expires_at for bucket in account.buckets if bucket.expires_at is not None]
+        if times:
+            shard.due[f"a:{account.address.account}"] = min(times)
 
     async def lift(self, lift: Lift) -> Receipt:
         content = ("lift", lift.meter, lift.ends_at, lift.reference)

@@ -12,8 +12,8 @@ from importlib.resources.abc import Traversable
 from balances.link import Function, Script
 
 VERBS = (
-    "open", "change", "move", "credit", "lend", "send", "arrive", "give", "lift", "charge", "refund", "expire",
-    "entries", "sessions", "audit",
+    "open", "change", "move", "credit", "lend", "send", "arrive", "give", "subscribe", "renew",
+    "unsubscribe", "lift", "charge", "refund", "expire", "entries", "sessions", "audit",
 )  # fmt: skip
 
 FUNCTIONS = ("charge",)

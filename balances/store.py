@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from balances import books, levels, transfers, wire
+from balances import books, levels, renewals, transfers, wire
 from balances.audit import Findings, check_transit, examine, total
 from balances.books import AccountBook, Purse, SessionBook
 from balances.confirmation import Confirmation
@@ -23,6 +23,7 @@ from balances.ledger import (
     AccountChange,
     Address,
     Audit,
+    Cancellation,
     Charge,
     Charged,
     Entry,
@@ -38,15 +39,21 @@ from balances.ledger import (
     LoanOutstanding,
     Movement,
     NewAccount,
+    NewSubscription,
     NoSuchAccount,
     NotNeeded,
+    NotSubscribed,
     OperationConflict,
     OutOfRange,
     Phase,
     Receipt,
     Refund,
     Refunded,
+    Renewal,
+    Renewed,
     Session,
+    Subscribed,
+    Subscription,
     Taken,
     TooMany,
     Transfer,
@@ -66,7 +73,7 @@ from balances.memory import (
 from balances.money import LIMIT
 from balances.scripts import VERBS, script
 from balances.server import Durability, StoreRefused, check_server
-from balances.wire import bounded, pack, text
+from balances.wire import bounded, pack, text, unpack
 
 FORMAT = 7
 """Version of how data lie in the store."""
@@ -85,6 +92,8 @@ _ERRORS: dict[bytes, type[LedgerError]] = {
     b"loan-outstanding": LoanOutstanding,
     b"not-needed": NotNeeded,
     b"too-many": TooMany,
+    b"subscribed": Subscribed,
+    b"not-subscribed": NotSubscribed,
 }
 
 
@@ -388,6 +397,81 @@ class StoreLedger:
         reply = await self._do("give", keys, gift.operation, pack(fields))
         await self._confirm(gift.address, gift.operation)
         return _receipt(gift.address, reply)
+
+    async def subscribe(self, new: NewSubscription) -> Receipt:
+        fields = [
+            new.address.account,
+            new.operation,
+            _fingerprint(pack(["subscribe", new.offer])),
+            new.offer,
+            wire.period_fields(new.period),
+            renewals.SUBSCRIBED,
+            new.now,
+            OPERATIONS_KEPT,
+        ]
+        return await self._do_subscription("subscribe", new, fields)
+
+    async def unsubscribe(self, cancellation: Cancellation) -> Receipt:
+        fields = [
+            cancellation.address.account,
+            cancellation.operation,
+            _fingerprint(pack(["unsubscribe", cancellation.offer])),
+            cancellation.offer,
+            renewals.UNSUBSCRIBED,
+            cancellation.now,
+            OPERATIONS_KEPT,
+        ]
+        return await self._do_subscription("unsubscribe", cancellation, fields)
+
+    async def _do_subscription(self, verb: str, what: NewSubscription | Cancellation, fields: list[object]) -> Receipt:
+        keys = [*self._books_of(what.address, what.operation), *self._subscription_keys(what.address)]
+        member = pack([what.address.account, what.offer])
+        reply = await self._do(verb, keys, what.offer, pack(fields), member)
+        await self._confirm(what.address, what.operation)
+        return _receipt(what.address, reply)
+
+    def _subscription_keys(self, address: Address) -> list[bytes]:
+        keys = self.keys[address.shard]
+        return [keys.subscriptions(address.account), keys.renewals, keys.due]
+
+    async def subscriptions(self, address: Address) -> tuple[Subscription, ...]:
+        flat = await self.link.call("HGETALL", self.keys[address.shard].subscriptions(address.account))
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        found = [wire.read_subscription(address, text(offer), packed) for offer, packed in pairs]
+        return tuple(sorted(found, key=lambda one: one.offer))
+
+    async def due_renewals(self, shard: int, now: int, limit: int = 100) -> tuple[Subscription, ...]:
+        keys = self.keys[shard]
+        members = await self.link.call("ZRANGEBYSCORE", keys.renewals, "-inf", now, "LIMIT", 0, limit)
+        names = [[text(name) for name in unpack(member)] for member in members]
+        found = await asyncio.gather(
+            *[self.link.call("HGET", keys.subscriptions(account), encode(offer)) for account, offer in names]
+        )
+        return tuple(
+            wire.read_subscription(Address(shard=shard, account=account), offer, packed)
+            for (account, offer), packed in zip(names, found, strict=True)
+            if packed is not None  # ended since
+        )
+
+    async def renew(self, renewal: Renewal) -> Renewed:
+        account = renewal.address.account
+        fields = [
+            account,
+            renewal.operation,
+            renewal.offer,
+            renewal.due_at,
+            False if renewal.period is None else wire.period_fields(renewal.period),
+            -1 if renewal.retry_at is None else renewal.retry_at,
+            renewal.paused_until,
+            renewal.now,
+            renewals.RENEWED,
+            renewals.ROLLED_OVER,
+            renewals.FAILED,
+            renewals.ENDED,
+        ]
+        keys = [*self._books_of(renewal.address, "")[:4], *self._subscription_keys(renewal.address)]
+        member = pack([account, renewal.offer])
+        return Renewed(text((await self._do("renew", keys, account, pack(fields), member))[0]))
 
     async def _confirm(self, address: Address, operation: str) -> None:
         """A repeat waits too: whoever did it first may not have heard that it is safe."""

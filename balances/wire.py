@@ -26,11 +26,14 @@ from balances.ledger import (
     Metering,
     NewAccount,
     Overage,
+    Period,
     Quote,
     Refund,
     Refunded,
     SessionState,
     Status,
+    Subscription,
+    SubscriptionState,
     Transfer,
     Unit,
     Verdict,
@@ -383,6 +386,28 @@ def read_entry(shard: int, entry: bytes, packed: bytes) -> Entry:
 def read_loan(packed: bytes) -> Loan:
     amount, fee, outstanding, taken_at = unpack(packed)
     return Loan(amount=amount, fee=fee, outstanding=outstanding, taken_at=taken_at)
+
+
+def period_fields(period: Period) -> list[object]:
+    """As ``lua/lib/subscription.lua`` has it."""
+    times = [bounded(period.since), bounded(period.starts_at), bounded(period.ends_at)]
+    amounts = [bounded(period.amount), period.priority, bounded(period.carry)]
+    return [*times, bounded(period.fee), period.unit.value, *amounts]
+
+
+def read_subscription(address: Address, offer: str, packed: bytes) -> Subscription:
+    state, since, starts_at, ends_at, due_at, bucket, carried = unpack(packed)
+    return Subscription(
+        address=address,
+        offer=offer,
+        state=SubscriptionState(text(state)),
+        since=since,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        due_at=due_at,
+        bucket=text(bucket),
+        carried=text(carried),
+    )
 
 
 def pack_transit(transfer: Transfer, currency: str) -> bytes:

@@ -1,7 +1,7 @@
 #!lua
 -- expire: looks at what is due in a shard: sessions nobody renewed lapse, expired buckets are written off.
 -- An entry in the sorted set may be early, because renewals do not move it; then it is put where it belongs.
--- uses: numbers price account outbox session meters holdings levels
+-- uses: numbers price account retired outbox session meters holdings levels
 --
 -- KEYS  1 due  2 outbox  3 house
 -- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live,
@@ -51,25 +51,6 @@ local function look_at_session(name, id)
     else
         lapse(name, id, s)
     end
-end
-
--- What retired buckets had counted, by asset: the house remembers them too.
-local function retire(a, gone)
-    local sums = a[RETIRED] ~= '' and cmsgpack.unpack(a[RETIRED]) or {}
-    for i = 1, #gone do
-        local b, at = gone[i], nil
-        for j = 1, #sums, 3 do at = at or (sums[j] == asset_of(a, b) and j) or nil end
-        if not at then
-            at = #sums + 1
-            sums[at], sums[at + 1], sums[at + 2] = asset_of(a, b), 0, 0
-        end
-        sums[at + 1] = sums[at + 1] + a[b + B_CREDITED]
-        sums[at + 2] = sums[at + 2] + a[b + B_DEBITED]
-    end
-    for i = #gone, 1, -1 do
-        for _ = 1, STRIDE do table.remove(a, gone[i]) end
-    end
-    a[RETIRED] = cmsgpack.pack(sums)
 end
 
 local function write_off(name, id)

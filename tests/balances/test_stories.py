@@ -11,6 +11,7 @@ from balances.ledger import (
     AccountChange,
     Address,
     Billing,
+    Cancellation,
     Charge,
     Charged,
     Empty,
@@ -24,11 +25,14 @@ from balances.ledger import (
     Metering,
     Movement,
     NewAccount,
+    NewSubscription,
     Overage,
+    Period,
     Phase,
     Quote,
     Receipt,
     Refund,
+    Renewal,
     Status,
     Transfer,
     Unit,
@@ -204,6 +208,50 @@ class Teller:
                 **pairs(rest),
             )
         )
+
+    def period(self, words: list[str]) -> Period:
+        options = pairs(words)
+        unit = Unit(options.pop("unit", "octets"))
+        starts_at = options.pop("starts_at", self.now)
+        return Period(since=starts_at, starts_at=starts_at, unit=unit, **options)
+
+    async def do_subscribe(self, words: list[str], expected: str) -> None:
+        account, operation, offer, *options = words
+        new = NewSubscription(
+            address=self.addresses[account], operation=operation, offer=offer, period=self.period(options), now=self.now
+        )
+        await self.expect_of(self.ledger.subscribe(new), expected)
+
+    async def do_unsubscribe(self, words: list[str], expected: str) -> None:
+        account, operation, offer = words
+        ended = Cancellation(address=self.addresses[account], operation=operation, offer=offer, now=self.now)
+        await self.expect_of(self.ledger.unsubscribe(ended), expected)
+
+    async def do_renew(self, words: list[str], expected: str) -> None:
+        account, offer, due_at, *options = words
+        rest = [word for word in options if word not in ("stop", "withdrawn")]
+        renewal = Renewal(
+            address=self.addresses[account],
+            offer=offer,
+            due_at=int(due_at),
+            period=None if "withdrawn" in options else self.period(rest),
+            retry_at=None if "stop" in options else self.now + 10,
+            paused_until=self.now + 20,
+            now=self.now,
+        )
+        assert (await self.ledger.renew(renewal)).value == expected
+
+    async def do_renewals(self, _: list[str], expected: str) -> None:
+        shards = {address.shard for address in self.addresses.values()}
+        due = [one for shard in shards for one in await self.ledger.due_renewals(shard, self.now)]
+        assert [f"{one.address.account}:{one.offer}" for one in due] == expected.split()
+
+    async def do_subscription(self, words: list[str], expected: str) -> None:
+        found = {one.offer: one for one in await self.ledger.subscriptions(self.addresses[words[0]])}
+        if expected == "none":
+            assert words[1] not in found
+        else:
+            self.expect(found[words[1]], pairs(expected.split()))
 
     async def do_now(self, words: list[str], _: str) -> None:
         self.now = int(words[0])

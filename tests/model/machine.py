@@ -16,6 +16,7 @@ from balances.ledger import (
     AccountChange,
     Address,
     Billing,
+    Cancellation,
     Charge,
     Empty,
     Entry,
@@ -31,19 +32,23 @@ from balances.ledger import (
     Metering,
     Movement,
     NewAccount,
+    NewSubscription,
     Overage,
+    Period,
     Phase,
     Quote,
     Receipt,
     Refund,
+    Renewal,
     SessionState,
     Status,
+    Subscription,
     Transfer,
     Unit,
     Use,
 )
 from balances.link import Link
-from balances.memory import TRANSFER_OUT, MemoryLedger, Shard
+from balances.memory import DAY, TRANSFER_OUT, MemoryLedger, Shard
 from balances.money import LIMIT
 from balances.price import FREE, Price, Step
 from balances.scripts import all_scripts, assemble, made
@@ -51,10 +56,12 @@ from balances.store import StoreLedger
 from balances.transfers import TRANSFER_IN, carry, landing, transfer_name
 from tests.ledgers import chain_above
 
-SPOILT = ("charge", "expire", "refund", "credit", "lend", "send", "arrive")
+SPOILT = ("charge", "expire", "refund", "credit", "lend", "send", "arrive", "subscribe", "unsubscribe", "renew")
 """Scripts in which bugs are planted."""
 
 SHARDS = 2
+WINDOW = 100 * DAY
+"""Longer than any life: the store forgets by its own clock."""
 ACCOUNTS = ("ann", "bob", "cat")
 SESSIONS = ("s1", "s2", "s3")
 QUOTES = (
@@ -148,7 +155,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.memory = MemoryLedger(SHARDS)
+        self.memory = MemoryLedger(SHARDS, WINDOW)
         self.store = self.runner.run(self._connect())
         self.now = 1000
         self.operations = 0
@@ -159,7 +166,7 @@ class Machine(RuleBasedStateMachine):
         self.link = Link(self.url, scripts=all_scripts())
         await self.link.open()
         await self.link.call("FLUSHALL")
-        store = StoreLedger(self.link, SHARDS)
+        store = StoreLedger(self.link, SHARDS, WINDOW)
         await store.prepare()
         for verb in SPOILT if self.spoil else ():
             store.scripts[verb] = made(verb, self.spoil(assemble(verb)))
@@ -555,6 +562,94 @@ class Treasury(Machine):
             if (transfer.to.account, transfer_name(transfer)) not in self.memory.shards[transfer.to.shard].operations
         )
         assert sent == credited + flying
+
+
+periods = st.fixed_dictionaries(
+    {
+        "life": st.one_of(st.integers(1, 60), st.just(0)),
+        "fee": st.one_of(st.integers(0, 60), st.sampled_from([-1, LIMIT])),
+        "amount": st.one_of(st.integers(1, 60), st.sampled_from([0, LIMIT])),
+        "priority": st.integers(1, 2),
+        "carry": st.sampled_from([0, 10, 100]),
+    }
+)
+
+
+class Subscribers(Machine):
+    """Its accounts subscribe, and several try to renew what is due."""
+
+    def period(self, offer: str, life: int, **rest: Any) -> Period:
+        unit = Unit.MONEY if offer == "bonus" else Unit.OCTETS
+        return Period(since=self.now, starts_at=self.now, ends_at=self.now + life, unit=unit, **rest)
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS[:2]),
+        offer=st.sampled_from(["big", "bonus"]),
+        period=periods,
+        fresh=st.sampled_from([True, True, False]),
+    )
+    def subscribe(self, account: str, offer: str, period: dict[str, int], fresh: bool) -> None:
+        new = NewSubscription(
+            address=self.address(account),
+            operation=self.operation(fresh),
+            offer=offer,
+            period=self.period(offer, **period),
+            now=self.now,
+        )
+        self.same(lambda ledger: ledger.subscribe(new))
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS[:2]),
+        offer=st.sampled_from(["big", "bonus"]),
+        fresh=st.sampled_from([True, True, False]),
+    )
+    def unsubscribe(self, account: str, offer: str, fresh: bool) -> None:
+        ended = Cancellation(address=self.address(account), operation=self.operation(fresh), offer=offer, now=self.now)
+        self.same(lambda ledger: ledger.unsubscribe(ended))
+
+    @rule(
+        later=st.one_of(st.integers(0, 80), st.just(86_400_000)),
+        period=st.one_of(periods, periods, periods, st.none()),
+        retry=st.one_of(st.none(), st.integers(0, 20)),
+    )
+    def renew_what_is_due(self, later: int, period: dict[str, int] | None, retry: int | None) -> None:
+        self.now += later
+        for shard in range(SHARDS):
+            for due in self.same(lambda ledger, shard=shard: ledger.due_renewals(shard, self.now)):  # type: ignore[misc]
+                renewal = Renewal(
+                    address=due.address,
+                    offer=due.offer,
+                    due_at=due.due_at,
+                    period=self.period(due.offer, **period) if period else None,
+                    retry_at=None if retry is None else self.now + retry,
+                    paused_until=self.now + 30,
+                    now=self.now,
+                )
+                self.same(lambda ledger, renewal=renewal: ledger.renew(renewal))  # type: ignore[misc]
+                self.same(lambda ledger, renewal=renewal: ledger.renew(renewal))  # type: ignore[misc]
+
+    @rule(used=st.integers(0, 20), held=st.integers(1, 20), carry=st.sampled_from([10, 100]), close=st.booleans())
+    def use_and_renew(self, used: int, held: int, carry: int, close: bool) -> None:
+        terms = {"fee": 1, "amount": 40, "priority": 1, "carry": carry}
+        self.subscribe("ann", "big", {"life": 30, **terms}, True)
+        session = f"held{self.operations}"
+        self.begin(session, 200, held, QUOTES[0], Lapse.RELEASE)
+        self.report(session, Phase.UPDATE, used, held, None, Lapse.RELEASE)
+        self.renew_what_is_due(30, {"life": 30, **terms}, 10)
+        if close:
+            self.report(session, Phase.CLOSE, used, 0, None, Lapse.RELEASE)
+
+    async def _compare(self) -> None:
+        await super()._compare()
+        for account in await self.memory.accounts():
+            ours = await self.memory.subscriptions(account.address)
+            assert ours == await self.store.subscriptions(account.address)
+            due = [await self.store.link.call("ZSCORE", *self._renewal(one)) for one in ours]
+            assert [int(score) for score in due] == [one.due_at for one in ours]
+
+    def _renewal(self, subscription: Subscription) -> tuple[bytes, bytes]:
+        keys = self.store.keys[subscription.address.shard]
+        return keys.renewals, wire.pack([subscription.address.account, subscription.offer])
 
 
 class Chained(Machine):

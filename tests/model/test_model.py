@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from balances.link import ReplyError
 from balances.scripts import assemble
-from tests.model.machine import SPOILT, Chained, Machine, Treasury, UsedUp
+from tests.model.machine import SPOILT, Chained, Machine, Subscribers, Treasury, UsedUp
 
 QUIET = list(HealthCheck)
 
@@ -20,7 +20,7 @@ EXAMPLES = int(os.environ.get("OCS_MODEL_EXAMPLES", "0"))
 """How many lives, other ones each time; 0: fifty, the same each time."""
 
 
-@pytest.mark.parametrize("machine", [Machine, Chained, Treasury])
+@pytest.mark.parametrize("machine", [Machine, Chained, Treasury, Subscribers])
 def test_store_does_what_memory_says(store_url: str, machine: type[Machine]) -> None:
     class Sound(machine):  # type: ignore[valid-type,misc]
         url = store_url
@@ -123,6 +123,23 @@ LEVEL_BUGS = {
 }
 
 
+RENEWAL_BUGS = {
+    "renews twice": ("s[U_DUE] ~= due then", "false then"),
+    "gives the period away": ("a[DEBITED] = a[DEBITED] + p[P_FEE]", "a[DEBITED] = a[DEBITED] + 0"),
+    "carries over more than the most": ("min(p[P_CARRY], remaining(a, last))", "remaining(a, last)"),
+    "carries over and keeps it too": ("a[last + B_DEBITED] = a[last + B_DEBITED] + amount\n", "\n"),
+    "carries over what has ended": ("and a[last + EXPIRES] > now", ""),
+    "takes what a session holds": ("and a[b + B_RESERVED] == 0 then gone", "then gone"),
+    "renews for the suspended": ("if a[STATUS] ~= 'active' then return a[STATUS] end", ""),
+    "tells of waiting each time": ("if s[U_STATE] ~= 'waiting' then write", "if true then write"),
+    "lets who has not paid go on": ("    end_buckets(a, s, now)\n    if why", "    if why"),
+    "has the reaper come too early": (
+        "('ZADD', due, digits(first)",
+        "('ZADD', due, 'LT', digits(first)",
+    ),
+}
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(store_url: str, bug: str) -> None:
     hunt(Machine, store_url, *BUGS[bug])
@@ -131,6 +148,11 @@ def test_a_planted_bug_is_found(store_url: str, bug: str) -> None:
 @pytest.mark.parametrize("bug", MONEY_BUGS)
 def test_a_planted_bug_in_loans_and_transfers_is_found(store_url: str, bug: str) -> None:
     hunt(Treasury, store_url, *MONEY_BUGS[bug])
+
+
+@pytest.mark.parametrize("bug", RENEWAL_BUGS)
+def test_a_planted_bug_in_renewals_is_found(store_url: str, bug: str) -> None:
+    hunt(Subscribers, store_url, *RENEWAL_BUGS[bug])
 
 
 @pytest.mark.parametrize("bug", LEVEL_BUGS)
