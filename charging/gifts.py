@@ -17,8 +17,7 @@ def gift(catalogue: Catalogue, offer: Offer, account: Account, operation: str, n
     """The offer as a gift to an account at a time (milliseconds), once for the operation; raises WrongCurrency."""
     if offer.unit is Unit.MONEY and offer.currency != account.currency:
         raise WrongCurrency(f"{offer.name} is in {offer.currency}, the account in {account.currency}")
-    plan = catalogue.find(account.plan, now)
-    span = offer.span(now, plan.clock.zone if plan else _UTC)
+    span = offer.span(now, zone_of(catalogue, account, now))
     return Gift(
         address=account.address,
         operation=operation,
@@ -31,3 +30,9 @@ def gift(catalogue: Catalogue, offer: Offer, account: Account, operation: str, n
         lasts=span.lasts,
         now=now,
     )
+
+
+def zone_of(catalogue: Catalogue, account: Account, now: int) -> ZoneInfo:
+    """By whose clock an account lives: its plan's."""
+    plan = catalogue.find(account.plan, now)
+    return plan.clock.zone if plan else _UTC

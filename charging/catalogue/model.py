@@ -14,6 +14,7 @@ from charging.catalogue.periods import Meter
 from charging.catalogue.places import Places, apn_name
 from charging.catalogue.plan import Plan, Rate, ServiceTerms
 from charging.catalogue.prefixes import Prefixes
+from charging.catalogue.recurrence import Recurrence
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
 from charging.event import Service, ServiceKind
@@ -64,6 +65,8 @@ class Offer(Record, frozen=True, kw_only=True):
     filters: Selectors
     """For which uses it pays, of those whose rate it names."""
     beyond: Beyond | None
+    recurrence: Recurrence | None
+    """How it renews for who subscribes; None: it is given once."""
     source: Source
 
     def span(self, now: int, plan_zone: ZoneInfo) -> Span:
@@ -75,6 +78,8 @@ class Offer(Record, frozen=True, kw_only=True):
             ends.append(start + self.validity * 1000)
         if self.period:
             ends.append(times.next_period(start, self.period, zone))
+        if self.recurrence:  # without a subscription it is good for one period
+            ends.append(self.recurrence.next(start, start, zone))
         return Span(
             starts_at=start, expires_at=min(ends, default=None), lasts=self.validity * 1000 if self.first_use else None
         )

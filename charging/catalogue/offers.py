@@ -11,6 +11,7 @@ from charging.catalogue import conditions, quantities, rates, terms
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Beyond, Offer
 from charging.catalogue.plan import Rate
+from charging.catalogue.recurrence import recurrence
 from charging.catalogue.schema import OfferText
 from charging.rating import Rounding
 
@@ -42,7 +43,8 @@ def offer(findings: Findings, name: str, entry: Entry, known: Mapping[str, Rate]
         since=written.since, until=written.until,
         zone=conditions.timezone(findings, entry, written.timezone) if written.timezone else None,
         priority=written.priority, filters=conditions.selectors(findings, entry, (), written),
-        beyond=_beyond(findings, entry, unit, known), source=entry.source(),
+        beyond=_beyond(findings, entry, unit, known),
+        recurrence=recurrence(findings, entry, unit, currency), source=entry.source(),
     )  # fmt: skip
 
 

@@ -214,6 +214,12 @@ class OfferText(SelectorText, frozen=True, kw_only=True, forbid_unknown_fields=T
     since: date | None = None
     until: date | None = None
     timezone: str = ""
+    renews: str = ""
+    price: str = ""
+    unpaid: Literal["wait", "stop", ""] = ""
+    rollover: str = ""
+    first: Literal["whole", "pro-rata", ""] = ""
+    missed: Literal["skip", "charge", ""] = ""
     priority: int = 100
     overage: Literal["stop"] | OverageText | None = None
 
