@@ -21,6 +21,7 @@ from ocs.credit_control.settings import CreditControlSettings
 from ocs.diameter.settings import DiameterSettings
 from ocs.http.settings import HttpSettings
 from ocs.outage.settings import OutageSettings
+from ocs.renewals.settings import RenewalSettings
 from ocs.tracing_settings import TracingSettings
 from ocs.vouchers.settings import VoucherSettings
 from ocs.webhooks.settings import WebhookSettings
@@ -79,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     balances: BalancesSettings
     outage: OutageSettings
     vouchers: VoucherSettings
+    renewals: RenewalSettings
     webhooks: WebhookSettings
     tracing: TracingSettings
     simulators: SimulatorSettings

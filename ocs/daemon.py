@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from socket import socket
@@ -14,7 +14,7 @@ import ocs
 from balances.channels import StoreChannels
 from balances.embedded import EmbeddedStore, StoreFailed
 from balances.journal import Journal
-from balances.ledger import Unavailable
+from balances.ledger import Address, Unavailable
 from balances.money import parse_amount
 from balances.orphans import Orphans
 from balances.reaper import Reaper
@@ -44,6 +44,7 @@ from ocs.publishing.archive import Archive
 from ocs.publishing.follower import Follower
 from ocs.publishing.publisher import Publisher
 from ocs.reauthorisation import DIAMETER, Reauthoriser
+from ocs.renewals.scheduler import Scheduler
 from ocs.rounds import Rounds
 from ocs.sample import open_sample_accounts
 from ocs.sockets import CannotListen, DoorSockets, bind_doors, bind_tcp, port_of
@@ -216,6 +217,16 @@ class Daemon:
         self._run_beside(stack, found.run(), "settling of vouchers")
         return found
 
+    def _start_renewals(self, stack: AsyncExitStack, charging: Charging, clients: Reauthoriser) -> Scheduler:
+        """Who renews subscriptions; clients that were short of credit are asked to come back for the new bucket."""
+        engine, shards = charging.engine, len(charging.ledger.keys)
+        scheduler = Scheduler(
+            charging.ledger, shards, lambda: engine.catalogue, self.config.renewals, self.metrics, clients.credited,
+            wall_clock,
+        )  # fmt: skip
+        self._run_beside(stack, scheduler.run(), "renewal of subscriptions")
+        return scheduler
+
     def _vault_observer(self, stack: AsyncExitStack, charging: Charging) -> VaultObserver:
         """Who counts what happens in the vault; with Sy it also tells who watches an account."""
         if not self.config.diameter.sy:
@@ -256,6 +267,7 @@ class Daemon:
         books = Books(charging.ledger, self.metrics, wall_clock, self.config.http.refresh)
         feed = Feed(charging.bus)
         webhooks = self._start_webhooks(stack, charging)
+        scheduler = self._start_renewals(stack, charging, clients)
         house = House(
             ledger=charging.ledger,
             engine=charging.engine,
@@ -266,8 +278,8 @@ class Daemon:
             low=low,
             abort=by_door({DIAMETER: clients.abort}, aborter(charging.ledger, wall_clock)),
             clock=wall_clock,
-            credited=clients.credited,
-            changed=clients.changed,
+            credited=each_of(clients.credited, scheduler.nudge),
+            changed=each_of(clients.changed, scheduler.nudge),
             barred=clients.barred,
             peers=self._peers,
             orphans=Orphans(charging.link),
@@ -336,6 +348,16 @@ class Daemon:
         if self._follower is not None:
             reasons += self._follower.problems()
         return reasons
+
+
+def each_of(*listeners: Callable[[Address], None]) -> Callable[[Address], None]:
+    """One that tells each of them."""
+
+    def tell(address: Address) -> None:
+        for listener in listeners:
+            listener(address)
+
+    return tell
 
 
 def store_target(balances: BalancesSettings) -> Target:

@@ -112,6 +112,10 @@ class Metrics:
         )
         self.duplicates = counter("ocs_duplicates_total", "Repeated requests answered from memory.", "door")
         self.vouchers = counter("ocs_vouchers_total", "Codes that were to be redeemed.", "result")
+        self.renewals = counter("ocs_renewals_total", "Subscriptions that were due, by what became of them.", "result")
+        self.renewals_lag = gauge(
+            "ocs_renewals_lag_seconds", "For how long the subscription has been due that waits longest."
+        )
         self.reauthorizations = counter(
             "ocs_reauthorizations_total", "Re-Auth and Abort-Session requests sent, by the peer's answer.", "result"
         )

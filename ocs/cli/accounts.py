@@ -7,6 +7,7 @@ from rich.console import Group
 
 from ocs.cli.client import Session, is_identity, json_option, key_option, once, show, table
 from ocs.cli.purse import alerts, loan, transfer
+from ocs.cli.subscriptions import subscribe, subscriptions, unsubscribe
 
 
 @click.group()
@@ -14,7 +15,7 @@ def account() -> None:
     """Accounts: who pays, and what they have."""
 
 
-for command in (alerts, loan, transfer):
+for command in (alerts, loan, subscribe, subscriptions, transfer, unsubscribe):
     account.add_command(command)
 
 

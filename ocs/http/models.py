@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from balances.ledger import Billing, IdentityType, Record, SessionState, Status, Unit
+from balances.ledger import Billing, IdentityType, Record, SessionState, Status, SubscriptionState, Unit
 from charging.event import Reason, Result, ServiceKind
 
 Amount = Annotated[
@@ -103,6 +103,12 @@ class LoanCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The plan's emergency credit is taken."""
 
     reference: Text = ""
+
+
+class SubscriptionCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An offer of the catalogue that renews."""
+
+    offer: Text
 
 
 class TransferCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -367,6 +373,47 @@ class AdjustmentView(Record, frozen=True, kw_only=True):
     amount: Amount
     reason: str
     money: MoneyView
+
+
+class SubscriptionGiven(Record, frozen=True, kw_only=True):
+    """A subscription that has begun: its entry, what its first period cost, and money and bucket as right after.
+
+    The bucket lasts a day longer than its period, unless it is renewed or the subscription ends.
+    """
+
+    entry: str
+    account: str
+    offer: str
+    fee: Amount
+    money: MoneyView
+    bucket: BucketView
+
+
+class SubscriptionEnded(Record, frozen=True, kw_only=True):
+    """A subscription that renews no more."""
+
+    entry: str
+    account: str
+    offer: str
+
+
+class SubscriptionView(Record, frozen=True, kw_only=True):
+    """A subscription, and the period last paid for. ``price``: of a whole one; null: the offer does not renew now."""
+
+    offer: str
+    state: SubscriptionState
+    price: str | None
+    starts_at: str
+    ends_at: str
+    renews_at: str
+    """When it is renewed, or tried again."""
+    buckets: tuple[str, ...]
+
+
+class SubscriptionList(Record, frozen=True, kw_only=True):
+    """What an account has subscribed to."""
+
+    subscriptions: tuple[SubscriptionView, ...]
 
 
 class GiftView(Record, frozen=True, kw_only=True):

@@ -16,9 +16,11 @@ from balances.ledger import (
     LoanOutstanding,
     NoSuchAccount,
     NotNeeded,
+    NotSubscribed,
     OperationConflict,
     OutOfRange,
     Record,
+    Subscribed,
     Taken,
     TooMany,
 )
@@ -52,6 +54,9 @@ class Kind(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient-funds"
     NOT_ACTIVE = "not-active"
     NOT_OFFERED = "not-offered"
+    NOT_RECURRING = "not-recurring"
+    SUBSCRIBED = "subscribed"
+    NOT_SUBSCRIBED = "not-subscribed"
     NO_SUCH_BATCH = "no-such-batch"
     NOT_REDEEMED = "not-redeemed"
     TOO_MANY_TRIES = "too-many-tries"
@@ -94,6 +99,9 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.INSUFFICIENT_FUNDS: (422, "Less than nothing would be left"),
     Kind.NOT_ACTIVE: (422, "The account is not active"),
     Kind.NOT_OFFERED: (422, "The plan does not offer this"),
+    Kind.NOT_RECURRING: (422, "The offer does not renew"),
+    Kind.SUBSCRIBED: (409, "The account has subscribed to it already"),
+    Kind.NOT_SUBSCRIBED: (404, "The account has not subscribed to it"),
     Kind.NO_SUCH_BATCH: (404, "There is no such batch of vouchers"),
     Kind.NOT_REDEEMED: (422, "The voucher cannot be redeemed"),
     Kind.TOO_MANY_TRIES: (429, "Too many wrong codes"),
@@ -121,6 +129,8 @@ LEDGER: dict[type[LedgerError], Kind] = {
     LoanOutstanding: Kind.LOAN_OUTSTANDING,
     NotNeeded: Kind.NOT_NEEDED,
     TooMany: Kind.TOO_MANY_TRANSFERS,
+    Subscribed: Kind.SUBSCRIBED,
+    NotSubscribed: Kind.NOT_SUBSCRIBED,
 }
 
 

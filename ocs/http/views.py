@@ -38,6 +38,12 @@ CAUSES = {
     "transfer-fee": "fee of the transfer",
     "transfer-in": "transfer received",
     "voucher": "voucher redeemed",
+    "subscription": "subscribed, first period",
+    "renewal": "subscription renewed",
+    "rollover": "carried over",
+    "renewal-failed": "subscription not renewed",
+    "subscription-ended": "subscription ended unrenewed",
+    "unsubscribed": "subscription ended by request",
     "limit-lifted": "spending limit lifted by consent",
 }
 """The causes in the ledger's entries as a person would say them; others stand for themselves."""

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET, UnsetType
+
 from balances.ledger import Entry, Line, Record
 from balances.money import format_amount
+from balances.renewals import ENDED, FAILED
 from ocs.http.views import moment, quantity
 from ocs.webhooks.alerts import Alerts, told
 
 MONEY = "money"
+
+EVENTS = {FAILED: "renewal.failed", ENDED: "subscription.ended"}
+"""By the entry's cause."""
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -15,18 +21,22 @@ class Notice(Record, frozen=True, kw_only=True):
 
     id: str
     event: str
-    """``balance.low``, ``balance.depleted``, ``bucket.depleted``, ``bucket.expired``, ``balance.overrun`` or
-    ``auto-topup``."""
+    """``balance.low``, ``balance.depleted``, ``bucket.depleted``, ``bucket.expired``, ``balance.overrun``,
+    ``auto-topup``, ``renewal.failed`` or ``subscription.ended``."""
     at: str
     account: str
-    bucket: str
-    asset: str
+    bucket: str | UnsetType = UNSET
+    asset: str | UnsetType = UNSET
     """The currency, or the unit of the bucket."""
-    remaining: int | str
+    remaining: int | str | UnsetType = UNSET
     """What is left and not reserved."""
     threshold: str | None = None
     amount: int | str | None = None
     """What was consumed without credit, what was left and expired, or what to top up by."""
+    offer: str | UnsetType = UNSET
+    """Of a subscription, in place of bucket, asset and remaining."""
+    reason: str | UnsetType = UNSET
+    """Why it was not renewed: ``insufficient-funds``, or what else is in the way."""
 
 
 class Occasion(Record, frozen=True, kw_only=True):
@@ -38,6 +48,8 @@ class Occasion(Record, frozen=True, kw_only=True):
 
 def occasions(entry: Entry, alerts: Alerts) -> Iterator[Occasion]:
     """The notices of an entry of an account with these alerts, whose thresholds are resolved."""
+    if entry.cause in EVENTS:
+        yield Occasion(notice=_of_subscription(entry))
     for line in entry.lines:
         if line.bucket == MONEY:
             yield from _of_money(entry, line, alerts)
@@ -46,6 +58,12 @@ def occasions(entry: Entry, alerts: Alerts) -> Iterator[Occasion]:
         elif line.debited > 0 and line.reserved <= 0 and line.after <= 0 < line.before - line.reserved:
             once = f"{entry.account}:{line.bucket}"
             yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once=once)
+
+
+def _of_subscription(entry: Entry) -> Notice:
+    event, (offer, _, reason) = EVENTS[entry.cause], entry.reference.rpartition(" ")
+    id = "-".join((str(entry.shard), entry.id, event))
+    return Notice(id=id, event=event, at=moment(entry.at), account=entry.account, offer=offer, reason=reason)
 
 
 def _of_money(entry: Entry, line: Line, alerts: Alerts) -> Iterator[Occasion]:

@@ -210,6 +210,7 @@ CAUSES: dict[str, Callable[[Site], object]] = {
     "OcsReaperBehind": the_store_hangs,
     "OcsGrantingOnTrust": the_store_is_gone,
     "OcsPromisesNotSettled": the_store_stays_away,
+    "OcsRenewalsBehind": the_store_hangs,
     "OcsOverloaded": more_come_than_can_be_decided,
     "OcsProtocolErrors": noise_comes,
     "OcsUnknownSubscribers": strangers_ask,

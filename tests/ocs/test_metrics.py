@@ -43,6 +43,8 @@ PROMISED = {
     "ocs_duplicates_total": ("counter", {"door"}),
     "ocs_reauthorizations_total": ("counter", {"result"}),
     "ocs_vouchers_total": ("counter", {"result"}),
+    "ocs_renewals_total": ("counter", {"result"}),
+    "ocs_renewals_lag_seconds": ("gauge", set()),
     "ocs_audit_imbalance": ("gauge", {"currency"}),
     "ocs_loop_lag_seconds": ("histogram", set()),
     "ocs_spending_warnings_total": ("counter", set()),
@@ -76,6 +78,7 @@ def observe_everything(metrics: Metrics) -> None:
     metrics.reserved_amount.labels("EUR").set(1.5)
     metrics.reauthorizations.labels("2001").inc()
     metrics.vouchers.labels("redeemed").inc()
+    metrics.renewals.labels("renewed").inc()
     metrics.audit_imbalance.labels("EUR").set(0)
     metrics.promises.labels("data", "granted").inc()
     metrics.promises_settled.labels("settled").inc()

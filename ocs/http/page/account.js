@@ -93,7 +93,7 @@ function frame(account) {
     el("div", { id: "account-figures", class: "figures" }),
     el("p", { id: "done", role: "status" }),
     el("div", { class: "forms" }, actions(account)),
-    ...part("account-buckets", "Buckets"), el("div", { id: "account-meters" }), ...part("account-sessions", "Open sessions"),
+    ...part("account-buckets", "Buckets"), el("div", { id: "account-subscriptions" }), el("div", { id: "account-meters" }), ...part("account-sessions", "Open sessions"),
     el("div", { class: "pair even" },
       list("Requests as they come", "requests", nothing("Waiting for the next request over either door.", "requests-none")),
       list("Last entries in the ledger", "entries"))));
@@ -172,7 +172,7 @@ let drawing = Promise.resolve();
 const draw = (account) => { drawing = drawing.then(() => drawNow(account)).catch((error) => tell(error.message, "bad")); return drawing; };
 
 async function drawNow(account) {
-  const entries = await newest(account.id);
+  const [entries, { subscriptions }] = await Promise.all([newest(account.id), get(path(account.id, "/subscriptions"))]);
   if (shown !== account.id) return;
   const { currency, money } = account;
   const kind = { active: "ok", suspended: "warn", closed: "bad" }[account.status] ?? "";
@@ -183,9 +183,17 @@ async function drawNow(account) {
   $("account-figures").replaceChildren(...figures.map(([name, value]) => el("p", {}, el("span", {}, name), `${value} ${currency}`)));
   $("account-buckets").replaceChildren(...(account.buckets.length ? account.buckets.map((one) => bucket(one, currency)) : [nothing("None.")]));
   $("account-meters").replaceChildren(...(account.meters.length ? [el("h3", {}, "This period"), ...account.meters.map((one) => meter(one, currency))] : []));
+  drawSubscriptions(subscriptions);
   drawSessions(account);
   $("entries").replaceChildren(...entries.map((entry) => el("li", {}, when(entry.at),
     el("span", { class: "what", title: entry.session }, entry.explanation), el("span", { class: "after", title: "money left after it" }, after(entry, currency)))));
+}
+
+function drawSubscriptions(subscriptions) {
+  const rows = subscriptions.map((one) => [one.offer, one.state === "waiting" ? "waits for money" : one.state, one.price ?? "", when(one.renews_at)]);
+  const heads = [["Offer", "id"], ["State", ""], ["Price", "number"], ["Renews", "number"]];
+  const shown = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Subscriptions" }, table(el("table"), heads, rows, "None."));
+  $("account-subscriptions").replaceChildren(...(rows.length ? [el("h3", {}, "Subscriptions"), shown] : []));
 }
 
 function drawSessions({ sessions, currency }) {

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+from msgspec import json, structs
+
 from balances.ledger import Entry, Line
 from ocs.webhooks.alerts import Alerts, AutoTopUp
 from ocs.webhooks.notices import occasions
@@ -69,3 +72,23 @@ def test_a_notice_has_the_same_name_however_often_it_is_found() -> None:
     assert first == again
     assert len({one.notice.id for one in first}) == 2
     assert [one.once for one in first] == ["alice:money:1000000", "alice:money:0"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "event"), [("renewal-failed", "renewal.failed"), ("subscription-ended", "subscription.ended")]
+)
+def test_a_subscription_that_is_not_renewed(cause: str, event: str) -> None:
+    said = structs.replace(entry(cause=cause), reference="monthly insufficient-funds")
+    (one,) = occasions(said, Alerts())
+    assert json.decode(json.encode(one.notice)) == {
+        "id": f"3-5-0-{event}", "event": event, "at": "1970-01-01T00:00:00.000Z", "account": "alice",
+        "threshold": None, "amount": None, "offer": "monthly", "reason": "insufficient-funds",
+    }  # fmt: skip
+
+
+def test_other_notices_are_written_as_they_always_were() -> None:
+    """They may lie in the store since an earlier version."""
+    (one,) = occasions(entry(money(1, 0)), Alerts())
+    assert list(json.decode(json.encode(one.notice))) == [
+        "id", "event", "at", "account", "bucket", "asset", "remaining", "threshold", "amount",
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Renewals: what is due is renewed by whoever finds it, once, beside the traffic."""

@@ -1,0 +1,3 @@
+from tests.ledgers import ledger, store_url
+
+__all__ = ["ledger", "store_url"]
