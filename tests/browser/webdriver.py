@@ -16,6 +16,9 @@ PATIENCE = 30.0
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The key of a reference to an element (WebDriver, section 12.1)."""
 
+ENTER, ESCAPE = "\ue007", "\ue00c"
+"""Keys (WebDriver, section 17.4.2)."""
+
 
 class Browser:
     """Chromium by its chromedriver."""
@@ -98,6 +101,11 @@ class Browser:
 
     def click(self, selector: str) -> None:
         self._ask(f"/element/{self._find(selector)}/click", {})
+
+    def press(self, key: str) -> None:
+        """A key, pressed wherever the focus is."""
+        keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        self._ask("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": keys}]})
 
     def _find(self, selector: str) -> str:
         return str(self._ask("/element", {"using": "css selector", "value": selector})[ELEMENT])

@@ -17,7 +17,7 @@ FILES = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 } | {
     f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-    for name in ("page", "api", "parts", "live", "account", "tariffs")
+    for name in ("page", "api", "parts", "live", "account", "actions", "find", "tariffs")
 }
 
 

@@ -1,6 +1,8 @@
 // One subscriber: found by any identity, shown live, and helped.
 
-import { get, newKey, send, stream } from "./api.js";
+import { actions, allowed } from "./actions.js";
+import { get, send, stream } from "./api.js";
+import { find } from "./find.js";
 import { bucket, el, meter, nothing, quantity, table, until, when } from "./parts.js";
 
 const NEWEST = 20;
@@ -14,31 +16,6 @@ let shown = null; // id of the account on display
 let ledger = { id: null, entries: [], after: "" };
 let leave = () => {};
 let waiting = 0;
-let may = "read";
-let offers = [];
-
-export function allow(role, known) {
-  may = role;
-  offers = known;
-}
-
-// The search takes an identity of any type, with or without "type:" before it, or an account's id.
-function candidates(text) {
-  if (/^(e164|imsi|sip|nai|private):/.test(text)) {
-    return text.startsWith("sip:") ? [text, `private:${text}`] : [text.replace(/^e164:\+/, "e164:")];
-  }
-  const digits = text.replace(/[\s+()-]/g, "");
-  if (/^\d+$/.test(digits)) return [`e164:${digits}`, `imsi:${digits}`, `private:${text}`];
-  return text.includes("@") ? [`sip:${text}`, `nai:${text}`, `private:${text}`] : [`private:${text}`];
-}
-
-async function find(text) {
-  for (const identity of candidates(text)) {
-    const { accounts } = await get(`/v1/accounts?identity=${encodeURIComponent(identity)}`);
-    if (accounts.length) return accounts[0];
-  }
-  return get(path(text));
-}
 
 export async function search(text) {
   $("who").value = text;
@@ -46,8 +23,9 @@ export async function search(text) {
   close();
   try {
     const account = await find(text);
+    const loans = await get(path(account.id, "/loans"));
     shown = account.id;
-    frame(account);
+    frame(account, loans);
     await draw(account);
     leave = stream(`/v1/trace?account=${encodeURIComponent(account.id)}`, { handled: heard });
   } catch (error) {
@@ -84,15 +62,15 @@ export async function refresh() {
 }
 
 // What stays while figures change: the frame, the forms, and whatever is being typed into them.
-function frame(account) {
+function frame(account, loans) {
   const part = (id, title) => [el("h3", {}, title), el("div", { id })];
   const shut = el("button", { class: "plain", type: "button" }, "Close");
   shut.addEventListener("click", () => { close(); $("who").focus(); });
   $("account").replaceChildren(el("div", { class: "panel" },
     el("header", {}, el("div", { id: "account-head" }), shut),
     el("div", { id: "account-figures", class: "figures" }),
+    el("div", { class: "forms" }, actions(account, loans, refresh)),
     el("p", { id: "done", role: "status" }),
-    el("div", { class: "forms" }, actions(account)),
     ...part("account-buckets", "Buckets"), el("div", { id: "account-subscriptions" }), el("div", { id: "account-meters" }), ...part("account-sessions", "Open sessions"),
     el("div", { class: "pair even" },
       list("Requests as they come", "requests", nothing("Waiting for the next request over either door.", "requests-none")),
@@ -104,48 +82,12 @@ function list(title, id, ...before) {
     el("div", { class: "tall", tabindex: "0", role: "group", "aria-label": title }, before, el("ol", { id, class: "entries" })));
 }
 
-const RANKS = ["read", "operate", "admin"];
-const allowed = (role) => RANKS.indexOf(may) >= RANKS.indexOf(role);
-
-function actions(account) {
-  const made = [];
-  const amount = { name: "amount", required: "", inputmode: "decimal", size: "8", pattern: "-?[0-9]{1,10}([.][0-9]{1,6})?", title: "an amount such as 1.50" };
-  if (allowed("operate")) {
-    made.push(form("Top up", [["Amount", el("input", amount)], ["Reference", el("input", { name: "reference", maxlength: "256" })]],
-      (fields, key) => send("POST", path(account.id, "/topups"), fields, key), (done) => `Topped up by ${done.amount} ${account.currency}.`));
-    made.push(form("Give", [["Bundle", el("select", { name: "offer" }, offers.map((one) => el("option", { value: one.name }, one.name)))]],
-      (fields, key) => send("POST", path(account.id, "/buckets"), fields, key), (done) => `Gave ${done.bucket.offer}.`));
-  }
-  if (allowed("admin")) {
-    made.push(form("Adjust", [["By, with sign", el("input", amount)], ["Reason", el("input", { name: "reason", required: "", maxlength: "256" })]],
-      (fields, key) => send("POST", path(account.id, "/adjustments"), fields, key), (done) => `Adjusted by ${done.amount} ${account.currency}.`));
-  }
-  return made.length ? made : nothing("Your token may look and not change.");
-}
-
-// The key stays until the change is known to be done: sent twice, it is done once.
-function form(title, inputs, submit, say) {
-  let key = newKey();
-  const made = el("form", { "aria-label": title }, inputs.map(([label, input]) => el("label", {}, label, input)), el("button", {}, title));
-  made.addEventListener("input", () => { key = newKey(); });
-  made.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (await tried(async () => say(await submit(Object.fromEntries(new FormData(made)), key)))) {
-      key = newKey();
-      made.reset();
-    }
-  });
-  return made;
-}
-
 async function tried(work) {
   try {
     tell(await work(), "ok");
     await refresh();
-    return true;
   } catch (error) {
     tell(error.message, "bad");
-    return false;
   }
 }
 
@@ -172,13 +114,14 @@ let drawing = Promise.resolve();
 const draw = (account) => { drawing = drawing.then(() => drawNow(account)).catch((error) => tell(error.message, "bad")); return drawing; };
 
 async function drawNow(account) {
-  const [entries, { subscriptions }] = await Promise.all([newest(account.id), get(path(account.id, "/subscriptions"))]);
+  const [entries, { loan }, { subscriptions }] = await Promise.all([newest(account.id), get(path(account.id, "/loans")), get(path(account.id, "/subscriptions"))]);
   if (shown !== account.id) return;
   const { currency, money } = account;
   const kind = { active: "ok", suspended: "warn", closed: "bad" }[account.status] ?? "";
   $("account-head").replaceChildren(el("h2", {}, account.id, " ", el("span", { class: `badge ${kind}` }, account.status)),
     el("p", { class: "names" }, [account.plan, account.parent ? `${account.billing} under ${account.parent}` : "", account.cap ? `cap ${account.cap} a month` : "", ...account.identities.map((one) => `${one.type} ${one.value}`)].filter(Boolean).join(" · ")));
   const figures = [["available", money.available], ["reserved", money.reserved], ["balance", money.balance], ["credit limit", account.credit_limit]];
+  if (loan) figures.push(["loan to repay", loan.outstanding]);
   if (Number(money.overrun)) figures.push(["overrun", money.overrun]);
   $("account-figures").replaceChildren(...figures.map(([name, value]) => el("p", {}, el("span", {}, name), `${value} ${currency}`)));
   $("account-buckets").replaceChildren(...(account.buckets.length ? account.buckets.map((one) => bucket(one, currency)) : [nothing("None.")]));

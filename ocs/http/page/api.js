@@ -6,6 +6,9 @@ export class ApiError extends Error {
   constructor(status, problem) {
     super([problem.title, problem.detail].filter(Boolean).join(": ") || `status ${status}`);
     this.status = status;
+    this.kind = problem.type?.split(":").at(-1); // as in urn:ocs:problem:insufficient-funds
+    this.detail = problem.detail;
+    this.field = problem.errors?.[0].pointer?.replace("#/", "");
   }
 }
 

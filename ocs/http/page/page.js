@@ -1,7 +1,8 @@
 // The dashboard: keeps the stream of events, and hands each to the part that shows it.
 
+import { allow } from "./actions.js";
 import { get, stream } from "./api.js";
-import { allow, refresh, search } from "./account.js";
+import { refresh, search } from "./account.js";
 import { drawOverview, drawRefusal, forgetRefusals } from "./live.js";
 import { drawTariffs, startPricing } from "./tariffs.js";
 
