@@ -24,6 +24,7 @@ from balances.target import BadUrl, Target, parse_target
 from balances.vouchers import Vouchers
 from balances.watches import Watches
 from charging.catalogue import CatalogueError
+from charging.catalogue.thresholds import UseThreshold
 from ocs.abort import aborter, by_door
 from ocs.config import Config
 from ocs.counter_limits import CounterLimits
@@ -200,7 +201,11 @@ class Daemon:
             found = engine.catalogue.find(plan, wall_clock())
             return found.warn_below(currency) if found else None
 
-        alerts = AlertBook(charging.link, usual, of_plan)
+        def of_offer(name: str) -> tuple[UseThreshold, ...]:
+            found = engine.catalogue.offer(name)
+            return found.warn_at if found else ()
+
+        alerts = AlertBook(charging.link, usual, of_plan, of_offer)
         queue = Queue(charging.link, charging.ledger.keys, alerts)
         sender = Sender(settings, read_secret(settings.secret_file), queue, wall_clock)
         self._run_beside(stack, sender.run(), "sender of notices")

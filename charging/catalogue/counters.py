@@ -1,17 +1,15 @@
 """Policy counters as written -> as evaluated: figures read, thresholds in the order in which spending meets them."""
 
-import re
 from itertools import pairwise
 
-from balances.ledger import Unit
 from charging.catalogue import quantities
 from charging.catalogue.model import Counter, Offer, Threshold
 from charging.catalogue.quantities import QuantityError
 from charging.catalogue.schema import CounterText, ThresholdText
 from charging.catalogue.source import Source
+from charging.catalogue.thresholds import use_threshold
 
 _PERCENT = "per cent"
-_SHARE = re.compile(r"([0-9]{1,3}) ?%")
 
 
 class CounterError(Exception):
@@ -70,17 +68,5 @@ def _figure(text: ThresholdText, offer: Offer | None) -> tuple[int, str]:
         return amount, currency
     if not text.used or text.below:
         raise CounterError('of an offer an amount or a share is "used"')
-    if share := _SHARE.fullmatch(text.used.strip()):
-        percent = int(share[1])
-        if not 1 <= percent <= 100:
-            raise CounterError("a share is from 1 % to 100 %")
-        return percent, _PERCENT
-    if offer.unit is Unit.MONEY:
-        amount, currency = quantities.money(text.used)
-        if currency not in ("", offer.currency):
-            raise CounterError(f"{text.used!r} is not in {offer.currency}, as the offer is")
-    else:
-        amount = quantities.quantity(text.used, offer.unit)
-    if not amount:
-        raise CounterError("a threshold is above 0")
-    return amount, offer.unit
+    used = use_threshold(text.used, offer.unit, offer.currency)
+    return used.at, _PERCENT if used.percent else offer.unit

@@ -17,6 +17,7 @@ from charging.catalogue.prefixes import Prefixes
 from charging.catalogue.recurrence import Recurrence
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
+from charging.catalogue.thresholds import UseThreshold
 from charging.event import Service, ServiceKind
 from charging.numbering import normalise
 
@@ -64,6 +65,8 @@ class Offer(Record, frozen=True, kw_only=True):
     priority: int
     filters: Selectors
     """For which uses it pays, of those whose rate it names."""
+    warn_at: tuple[UseThreshold, ...]
+    """When that much of a bucket is used, it is told; beside its depletion."""
     beyond: Beyond | None
     recurrence: Recurrence | None
     """How it renews for who subscribes; None: it is given once."""

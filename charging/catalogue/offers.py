@@ -1,5 +1,6 @@
 """Bundles: the tables ``[offers.<name>]``, and what they make of the rates they pay for."""
 
+import functools
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -13,6 +14,7 @@ from charging.catalogue.model import Beyond, Offer
 from charging.catalogue.plan import Rate
 from charging.catalogue.recurrence import recurrence
 from charging.catalogue.schema import OfferText
+from charging.catalogue.thresholds import UseThreshold, use_threshold
 from charging.rating import Rounding
 
 PERIODS = ("day", "week", "month")
@@ -43,7 +45,7 @@ def offer(findings: Findings, name: str, entry: Entry, known: Mapping[str, Rate]
         since=written.since, until=written.until,
         zone=conditions.timezone(findings, entry, written.timezone) if written.timezone else None,
         priority=written.priority, filters=conditions.selectors(findings, entry, (), written),
-        beyond=_beyond(findings, entry, unit, known),
+        warn_at=_warnings(findings, entry, unit, amount, currency), beyond=_beyond(findings, entry, unit, known),
         recurrence=recurrence(findings, entry, unit, currency), source=entry.source(),
     )  # fmt: skip
 
@@ -62,6 +64,21 @@ def _amount(findings: Findings, entry: Entry, paid: list[Rate]) -> tuple[Unit, i
     if amount < 1:
         findings.problem(entry.source("amount"), "an offer gives at least one unit")
     return unit, amount, currency
+
+
+def _warnings(findings: Findings, entry: Entry, unit: Unit, amount: int, currency: str) -> tuple[UseThreshold, ...]:
+    """When that much is used, it is told."""
+    found: list[UseThreshold] = []
+    whole = UseThreshold(at=100, percent=True)
+    for text in conditions.listed(entry.written.warn_at):
+        read = functools.partial(use_threshold, text, unit, currency)
+        found.append(threshold := findings.read(entry, "warn_at", read, whole))
+        if threshold.units(amount) > amount:
+            findings.problem(entry.source("warn_at"), f"the offer gives less than {text}")
+    at = [threshold.units(amount) for threshold in found]
+    if sorted(set(at)) != at:
+        findings.problem(entry.source("warn_at"), "the thresholds must rise, as use meets them", '["50 %", "80 %"]')
+    return tuple(found)
 
 
 def _beyond(findings: Findings, entry: Entry, unit: Unit, known: Mapping[str, Rate]) -> Beyond | None:

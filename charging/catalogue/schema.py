@@ -221,6 +221,7 @@ class OfferText(SelectorText, frozen=True, kw_only=True, forbid_unknown_fields=T
     first: Literal["whole", "pro-rata", ""] = ""
     missed: Literal["skip", "charge", ""] = ""
     priority: int = 100
+    warn_at: Words = ()
     overage: Literal["stop"] | OverageText | None = None
 
 

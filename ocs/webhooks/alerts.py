@@ -1,16 +1,18 @@
-"""What is told of an account's money: at which thresholds, and whether to top it up by itself.
+"""What is told of an account: of its money at which thresholds, and whether to top it up by itself; of its bundles.
 
-By the account's own setting, else by its plan, else by the configuration.
+Of money by the account's own setting, else by its plan, else by the configuration; of bundles by their offers.
 """
 
 from collections.abc import Callable, Iterable
 
 import msgspec
 
+from balances.books import AccountBook
 from balances.keys import Keys, encode
 from balances.ledger import Address, Record
 from balances.link import Link
-from balances.wire import text, unpack
+from balances.wire import read_account
+from charging.catalogue.thresholds import UseThreshold
 
 
 class AutoTopUp(Record, frozen=True, kw_only=True):
@@ -27,17 +29,38 @@ class Alerts(Record, frozen=True, kw_only=True):
     auto_topup: AutoTopUp | None = None
 
 
+class Watched(Record, frozen=True, kw_only=True):
+    """A bucket that its offer wants watched: how much it held at first, and how much of it is used by now."""
+
+    bucket: str
+    initial: int
+    used: int
+    thresholds: tuple[UseThreshold, ...]
+
+
+class Standing(Record, frozen=True, kw_only=True):
+    """What holds for an account now: its alerts, thresholds resolved, and its buckets that are watched."""
+
+    alerts: Alerts = Alerts()
+    watched: tuple[Watched, ...] = ()
+
+
 PlanThresholds = Callable[[str, str], tuple[int, ...] | None]
 """Those of a plan for an account in a currency; None: it has none of its own."""
+
+
+OfferThresholds = Callable[[str], tuple[UseThreshold, ...]]
+"""Those of an offer."""
 
 
 class AlertBook:
     """The settings, each in the shard of its account. Any call may raise Unavailable."""
 
-    def __init__(self, link: Link, usual: tuple[int, ...], of_plan: PlanThresholds) -> None:
+    def __init__(self, link: Link, usual: tuple[int, ...], of_plan: PlanThresholds, of_offer: OfferThresholds) -> None:
         self._link = link
         self._usual = usual
         self._of_plan = of_plan
+        self._of_offer = of_offer
 
     async def setting(self, address: Address) -> Alerts:
         packed = await self._link.call("GET", _key(address.shard, address.account))
@@ -53,27 +76,32 @@ class AlertBook:
         else:
             await self._link.call("SET", key, msgspec.json.encode(alerts))
 
-    async def of(self, keys: Keys, accounts: Iterable[str]) -> dict[str, Alerts]:
-        """What holds for accounts of a shard, thresholds resolved: two calls for all of them."""
+    async def of(self, keys: Keys, accounts: Iterable[str]) -> dict[str, Standing]:
+        """What holds for accounts of a shard: two calls for all of them."""
         names = sorted(accounts)
         if not names:
             return {}
         own = await self._link.call("MGET", *[_key(keys.shard, name) for name in names])
-        terms = await self._link.call("MGET", *[keys.account(name) for name in names])
+        books = await self._link.call("MGET", *[keys.account(name) for name in names])
         found = {}
-        for name, packed, account in zip(names, own, terms, strict=True):
+        for name, packed, book in zip(names, own, books, strict=True):
+            account = None if book is None else read_account(Address(shard=keys.shard, account=name), book)
             alerts = Alerts() if packed is None else msgspec.json.decode(packed, type=Alerts)
             if alerts.thresholds is None:
                 alerts = msgspec.structs.replace(alerts, thresholds=self._thresholds(account))
-            found[name] = alerts
+            found[name] = Standing(alerts=alerts, watched=self._watched(account))
         return found
 
-    def _thresholds(self, account: bytes | None) -> tuple[int, ...]:
-        if account is None:
-            return self._usual
-        plan, currency = unpack(account)[2:4]
-        planned = self._of_plan(text(plan), text(currency))
+    def _thresholds(self, account: AccountBook | None) -> tuple[int, ...]:
+        planned = None if account is None else self._of_plan(account.plan, account.currency)
         return self._usual if planned is None else planned
+
+    def _watched(self, account: AccountBook | None) -> tuple[Watched, ...]:
+        return tuple(
+            Watched(bucket=bucket.id, initial=bucket.initial, used=bucket.purse.debited, thresholds=thresholds)
+            for bucket in (account.buckets if account else ())
+            if (thresholds := self._of_offer(bucket.offer))
+        )
 
 
 def told_levels(alerts: Alerts) -> set[str]:

@@ -7,8 +7,9 @@ from msgspec import UNSET, UnsetType
 from balances.ledger import Entry, Line, Record
 from balances.money import format_amount
 from balances.renewals import ENDED, FAILED
+from charging.catalogue.thresholds import UseThreshold
 from ocs.http.views import moment, quantity
-from ocs.webhooks.alerts import Alerts, told
+from ocs.webhooks.alerts import Alerts, Standing, Watched, told
 
 MONEY = "money"
 
@@ -21,8 +22,8 @@ class Notice(Record, frozen=True, kw_only=True):
 
     id: str
     event: str
-    """``balance.low``, ``balance.depleted``, ``bucket.depleted``, ``bucket.expired``, ``balance.overrun``,
-    ``auto-topup``, ``renewal.failed`` or ``subscription.ended``."""
+    """``balance.low``, ``balance.depleted``, ``balance.overrun``, ``bucket.low``, ``bucket.depleted``,
+    ``bucket.expired``, ``auto-topup``, ``renewal.failed`` or ``subscription.ended``."""
     at: str
     account: str
     bucket: str | UnsetType = UNSET
@@ -46,18 +47,23 @@ class Occasion(Record, frozen=True, kw_only=True):
     once: str = ""
 
 
-def occasions(entry: Entry, alerts: Alerts) -> Iterator[Occasion]:
-    """The notices of an entry of an account with these alerts, whose thresholds are resolved."""
+def occasions(entry: Entry, standing: Standing) -> Iterator[Occasion]:
+    """The notices of an entry of an account that stands so."""
     if entry.cause in EVENTS:
         yield Occasion(notice=_of_subscription(entry))
+    watched = {each.bucket: each for each in standing.watched}
     for line in entry.lines:
         if line.bucket == MONEY:
-            yield from _of_money(entry, line, alerts)
+            yield from _of_money(entry, line, standing.alerts)
         elif entry.cause == "expired":
             yield Occasion(notice=_notice(entry, line, "bucket.expired", amount=quantity(line.asset, line.before)))
-        elif line.debited > 0 and line.reserved <= 0 and line.after <= 0 < line.before - line.reserved:
-            once = f"{entry.account}:{line.bucket}"
-            yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once=once)
+        elif line.debited > 0 and entry.session:  # else it was written off
+            yield from _of_bucket(entry, line, watched.get(line.bucket))
+
+
+def used(entry: Entry) -> bool:
+    """Does it say something of money, or of the use of a bucket?"""
+    return any(line.bucket == MONEY or (line.debited > 0 and entry.session) for line in entry.lines)
 
 
 def _of_subscription(entry: Entry) -> Notice:
@@ -81,6 +87,27 @@ def _of_money(entry: Entry, line: Line, alerts: Alerts) -> Iterator[Occasion]:
         event = "balance.low" if threshold else "balance.depleted"
         notice = _notice(entry, line, event, threshold=format_amount(threshold))
         yield Occasion(notice=notice, once=told(entry.account, str(threshold)))
+
+
+def _of_bucket(entry: Entry, line: Line, watched: Watched | None) -> Iterator[Occasion]:
+    name = f"{entry.account}:{line.bucket}"
+    for threshold in _reached(line, watched) if watched else ():
+        said = f"{threshold.at}%" if threshold.percent else str(quantity(line.asset, threshold.at))
+        yield Occasion(notice=_notice(entry, line, "bucket.low", threshold=said), once=f"{name}:{said}")
+    if line.reserved <= 0 and line.after <= 0 < line.before - line.reserved:
+        yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once=name)
+
+
+def _reached(line: Line, watched: Watched) -> Iterator[UseThreshold]:
+    """The thresholds below the whole bucket that its use has reached.
+
+    What is used by now may have been used after this entry. What the entry left bounds what was used by then, so that
+    no notice says that more remains than its threshold leaves.
+    """
+    used = min(watched.used, watched.initial - line.after)
+    for threshold in watched.thresholds:
+        if threshold.units(watched.initial) <= min(used, watched.initial - 1):
+            yield threshold
 
 
 def credits(entry: Entry) -> bool:

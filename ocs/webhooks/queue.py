@@ -12,8 +12,8 @@ from balances.keys import Keys
 from balances.ledger import Entry, Record
 from balances.link import Link
 from balances.wire import read_entry, text
-from ocs.webhooks.alerts import AlertBook, Alerts, told_key, told_levels
-from ocs.webhooks.notices import MONEY, Notice, Occasion, credits, occasions
+from ocs.webhooks.alerts import AlertBook, Standing, told_key, told_levels
+from ocs.webhooks.notices import Notice, Occasion, credits, occasions, used
 
 DUE, TRIES, LOG, LEASE = b"hooks:due", b"hooks:tries", b"hooks:log", b"hooks:lease"
 LEASE_MILLISECONDS = 10_000
@@ -63,19 +63,18 @@ class Queue:
             return 0
         batch = await self._link.call("XRANGE", keys.outbox, b"(" + after, "+", "COUNT", BATCH)
         entries = [read_entry(keys.shard, id, fields[1]) for id, fields in batch]
-        moved = {entry.account for entry in entries if any(line.bucket == MONEY for line in entry.lines)}
-        alerts = await self._alerts.of(keys, moved)
+        standings = await self._alerts.of(keys, {entry.account for entry in entries if used(entry)})
         for entry in entries:
-            await self._keep(entry, alerts.get(entry.account, Alerts()), now)
+            await self._keep(entry, standings.get(entry.account, Standing()), now)
         if batch:
             await self._link.call("SET", place, batch[-1][0])
         return len(batch)
 
-    async def _keep(self, entry: Entry, alerts: Alerts, now: int) -> None:
+    async def _keep(self, entry: Entry, standing: Standing, now: int) -> None:
         if credits(entry):
-            for level in told_levels(alerts):
+            for level in told_levels(standing.alerts):
                 await self._link.call("DEL", told_key(entry.account, level))
-        for occasion in occasions(entry, alerts):
+        for occasion in occasions(entry, standing):
             if await self._is_news(occasion):
                 await self._link.call("ZADD", DUE, "NX", now, msgspec.json.encode(occasion.notice))
 

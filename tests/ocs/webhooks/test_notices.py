@@ -6,7 +6,8 @@ import pytest
 from msgspec import json, structs
 
 from balances.ledger import Entry, Line
-from ocs.webhooks.alerts import Alerts, AutoTopUp
+from charging.catalogue.thresholds import UseThreshold
+from ocs.webhooks.alerts import Alerts, AutoTopUp, Standing, Watched
 from ocs.webhooks.notices import occasions
 
 EURO = 1_000_000
@@ -26,7 +27,7 @@ def money(before: int, after: int, **more: int) -> Line:
 def told(*lines: Line, cause: str = "update", thresholds: tuple[int, ...] = (EURO,)) -> list[tuple[str, Any]]:
     return [
         (one.notice.event, one.notice.threshold or one.notice.amount)
-        for one in occasions(entry(*lines, cause=cause), Alerts(thresholds=thresholds))
+        for one in occasions(entry(*lines, cause=cause), Standing(alerts=Alerts(thresholds=thresholds)))
     ]
 
 
@@ -44,7 +45,7 @@ def test_falling_below_a_threshold_and_to_nothing() -> None:
 
 
 def test_a_top_up_is_asked_for_once_at_each_crossing() -> None:
-    alerts = Alerts(thresholds=(), auto_topup=AutoTopUp(below=EURO, amount=20 * EURO))
+    alerts = Standing(alerts=Alerts(thresholds=(), auto_topup=AutoTopUp(below=EURO, amount=20 * EURO)))
     (one,) = occasions(entry(money(EURO, EURO - 1)), alerts)
     assert (one.notice.event, one.notice.threshold, one.notice.amount) == ("auto-topup", "1.00", "20.00")
     assert (one.once, one.notice.id) == ("alice:money:auto:1000000", "3-5-0-money-auto-topup-1.00")
@@ -66,9 +67,51 @@ def test_a_bucket_is_depleted_by_use_and_not_by_a_reservation() -> None:
     assert told(bucket(before=7, after=0, debited=7), cause="expired") == [("bucket.expired", 7)]
 
 
+HALF, MOST, WHOLE = (UseThreshold(at=at, percent=True) for at in (50, 80, 100))
+
+
+def low(before: int, after: int, used: int, *thresholds: UseThreshold, **counters: int) -> list[tuple[str, Any]]:
+    """What is told of 10 octets of which ``used`` are used by now."""
+    line = Line(bucket="data#1", asset="octets", before=before, after=after, **counters)
+    watched = Watched(bucket="data#1", initial=10, used=used, thresholds=thresholds or (HALF, MOST, WHOLE))
+    return [(one.notice.event, one.notice.threshold) for one in occasions(entry(line), Standing(watched=(watched,)))]
+
+
+def test_a_bucket_is_told_of_when_so_much_of_it_is_used() -> None:
+    assert low(10, 6, 4, debited=4) == []
+    assert low(10, 5, 5, debited=5) == [("bucket.low", "50%")]
+    assert low(5, 2, 8, debited=3) == [("bucket.low", "50%"), ("bucket.low", "80%")]
+    assert low(10, 0, 0, reserved=10) == [], "what is reserved is not used"
+    assert low(0, 0, 10, reserved=-10, debited=10) == [
+        ("bucket.low", "50%"), ("bucket.low", "80%"), ("bucket.depleted", None),
+    ]  # fmt: skip
+    assert low(10, 4, 6, UseThreshold(at=6, percent=False), debited=6) == [("bucket.low", "6")]
+
+
+def test_a_notice_tells_of_no_use_that_is_still_to_come_at_its_entry() -> None:
+    assert low(10, 6, 9, debited=4) == [], "the rest was used by an entry after it"
+    assert low(6, 1, 9, debited=5) == [("bucket.low", "50%"), ("bucket.low", "80%")]
+
+
+def test_what_is_written_off_at_a_renewal_was_not_used() -> None:
+    line = Line(bucket="data#1", asset="octets", before=6, after=0, debited=6)
+    watched = Watched(bucket="data#1", initial=10, used=10, thresholds=(HALF,))
+    renewal = structs.replace(entry(line, cause="renewal"), session="")
+    assert list(occasions(renewal, Standing(watched=(watched,)))) == []
+
+
+def test_each_threshold_of_each_bucket_is_told_once() -> None:
+    line = Line(bucket="data#1", asset="octets", before=10, after=1, debited=9)
+    watched = Watched(bucket="data#1", initial=10, used=9, thresholds=(HALF, MOST))
+    found = list(occasions(entry(line), Standing(watched=(watched,))))
+    assert [one.once for one in found] == ["alice:data#1:50%", "alice:data#1:80%"]
+    assert [one.notice.id for one in found] == ["3-5-0-data#1-bucket.low-50%", "3-5-0-data#1-bucket.low-80%"]
+    assert [one.notice.remaining for one in found] == [1, 1]
+
+
 def test_a_notice_has_the_same_name_however_often_it_is_found() -> None:
     line = money(EURO, 0)
-    first, again = (list(occasions(entry(line), Alerts(thresholds=(EURO,)))) for _ in range(2))
+    first, again = (list(occasions(entry(line), Standing(alerts=Alerts(thresholds=(EURO,))))) for _ in range(2))
     assert first == again
     assert len({one.notice.id for one in first}) == 2
     assert [one.once for one in first] == ["alice:money:1000000", "alice:money:0"]
@@ -79,7 +122,7 @@ def test_a_notice_has_the_same_name_however_often_it_is_found() -> None:
 )
 def test_a_subscription_that_is_not_renewed(cause: str, event: str) -> None:
     said = structs.replace(entry(cause=cause), reference="monthly insufficient-funds")
-    (one,) = occasions(said, Alerts())
+    (one,) = occasions(said, Standing())
     assert json.decode(json.encode(one.notice)) == {
         "id": f"3-5-0-{event}", "event": event, "at": "1970-01-01T00:00:00.000Z", "account": "alice",
         "threshold": None, "amount": None, "offer": "monthly", "reason": "insufficient-funds",
@@ -88,7 +131,7 @@ def test_a_subscription_that_is_not_renewed(cause: str, event: str) -> None:
 
 def test_other_notices_are_written_as_they_always_were() -> None:
     """They may lie in the store since an earlier version."""
-    (one,) = occasions(entry(money(1, 0)), Alerts())
+    (one,) = occasions(entry(money(1, 0)), Standing())
     assert list(json.decode(json.encode(one.notice))) == [
         "id", "event", "at", "account", "bucket", "asset", "remaining", "threshold", "amount",
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Webhooks of a running daemon, to a receiver that fails half the time; and across a crash."""
 
+import asyncio
 import base64
 import json
 import threading
@@ -7,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from ocs.webhooks.sender import signature
+from tests.gateway import CLOSE, OPEN, UPDATE, Gateway, ccr, octets, service, subscriber
 from tests.house import House
 
 SECRET = "a-secret-of-both"
@@ -162,6 +165,35 @@ def test_an_account_has_thresholds_of_its_own_and_asks_for_top_ups(tmp_path: Pat
             assert time.monotonic() < end
             time.sleep(0.05)
         assert receiver.forged == 0
+
+
+async def test_a_bundle_is_told_of_at_the_shares_that_its_offer_names(tmp_path: Path, receiver: Receiver) -> None:
+    sample = (files("charging") / "sample" / "catalogue.toml").read_text()
+    head = "[offers.data-1gb]\n"
+    catalogue = tmp_path / "catalogue.toml"
+    catalogue.write_text(sample.replace(head, f'{head}warn_at = ["50 %", "800 MB", "100 %"]\n'))
+    more = {"OCS_CHARGING__CATALOGUE": str(catalogue)}
+    with House(tmp_path, **settings(tmp_path, receiver), **more) as house:
+        wait_until_it_listens(house, receiver)
+        account = house.open_account("491704440005", "3.00")
+        house.post(f"/v1/accounts/{account}/buckets", {"offer": "data-1gb"})
+        async with Gateway("127.0.0.1", house.ports["diameter"]) as gateway:
+            who = subscriber("491704440005")
+            await gateway.ask(ccr("gw;warned", OPEN, 0, who, service(10, wanted=())))
+            for turn, used in enumerate((499_999_999, 1, 290_000_000, 20_000_000), start=1):
+                usage = service(10, wanted=(), used=[octets(used)])
+                await gateway.ask(ccr("gw;warned", UPDATE, turn, who, usage))
+                told = [[], [("bucket.low", "50%")], [("bucket.low", "50%")], SHARES][turn - 1]
+                await asyncio.to_thread(eventually, receiver, account, told)
+            await gateway.ask(ccr("gw;warned", CLOSE, 5, who, service(10, used=[octets(190_000_000)])))
+        await asyncio.to_thread(eventually, receiver, account, [("bucket.depleted", None), *SHARES])
+        notices = {one["id"] for one in receiver.taken if one["account"] == account}
+        assert len(notices) == 3
+        told_in_the_log(house, notices, [(1, "failed", "status 503")] * 3 + [(2, "delivered", "")] * 3)
+        assert receiver.forged == 0
+
+
+SHARES = [("bucket.low", "50%"), ("bucket.low", "800000000")]
 
 
 def test_what_was_on_its_way_when_the_daemon_was_killed_arrives(tmp_path: Path, receiver: Receiver) -> None:
