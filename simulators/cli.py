@@ -53,6 +53,7 @@ def _setting(name: str, kind: Any, text: str) -> Callable[[F], F]:
 
 _LOAD = (
     _setting("subscribers", click.IntRange(1, 9999), "How many take part."),
+    _setting("credit", str, "What each account that is opened is topped up with."),
     _setting("rate", float, "New sessions, calls and messages per second."),
     _setting("duration", float, "Seconds during which something new starts."),
     _setting("seed", int, "Same seed, same traffic and faults."),

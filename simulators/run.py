@@ -18,8 +18,6 @@ from simulators.report import Outcomes, Summary
 from simulators.settings import SimulationOptions
 from simulators.traffic import Arrival, OpenLoop, Subscriber, arrivals, make_subscribers
 
-FIRST_AMOUNT = "10.00"
-"""What a new account of a simulated subscriber gets."""
 FINISH_SECONDS = 60.0
 """How long the end of a run may take: terminations and reports are repeated until answered."""
 
@@ -131,7 +129,7 @@ async def simulate(network: Network, options: SimulationOptions, show: Show | No
     """A run on its own: accounts, traffic, books. Ctrl-C ends it in order. ``show`` is run beside it."""
     api = Api(options.http, options.token)
     subscribers = make_subscribers(options.settings.subscribers)
-    marks = await prepare(api, subscribers, FIRST_AMOUNT, f"simulate-{time.time_ns()}")
+    marks = await prepare(api, subscribers, options.settings.credit, f"simulate-{time.time_ns()}")
     for subscriber in subscribers:
         shown = await api.account(subscriber.account)
         for bucket in shown["buckets"]:

@@ -8,6 +8,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     subscribers: int = 20
     """How many subscribers take part; their accounts are opened over the HTTP API where they do not exist."""
+    credit: str = "10.00"
+    """What an account that is opened for a subscriber is topped up with."""
     rate: float = 10.0
     """New data sessions, calls and messages per second, whether or not earlier ones were answered."""
     duration: float = 30.0

@@ -24,6 +24,10 @@ GROWTH = 1.15
 """How much more memory the last quarter may take than the second: the first one fills caches."""
 
 
+SUBSCRIBERS, CREDIT = 500, "1000.00"
+"""A crowd whose money lasts: from an empty account there is nothing to be seen but refusals."""
+
+
 class Sample(NamedTuple):
     """One look at the daemon."""
 
@@ -69,7 +73,9 @@ def _resident(pid: int) -> int:
 
 def simulate(house: House, what: str, rate: float, seconds: int) -> subprocess.Popen[bytes]:
     """The simulator of one door, as an operator starts it."""
-    command = [sys.executable, "-m", "ocs", "simulate", what, "--rate", str(rate), "--duration", str(seconds)]
+    load = {"rate": rate, "duration": seconds, "subscribers": SUBSCRIBERS, "credit": CREDIT}
+    command = [sys.executable, "-m", "ocs", "simulate", what]
+    command += [f"--{option}={value}" for option, value in load.items()]
     environment = {**os.environ, "OCS_DAEMON__DIRECTORY": str(house.directory / "var")}
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
 
