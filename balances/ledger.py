@@ -111,14 +111,14 @@ class IdentityType(StrEnum):
     PRIVATE = "private"
 
 
-class Identity(Record, frozen=True, kw_only=True, order=True):
+class Identity(Record, frozen=True, kw_only=True, order=True, gc=False):
     """One name under which the network knows a subscriber; E.164 in digits without ``+``, SIP as ``user@domain``."""
 
     type: IdentityType
     value: str
 
 
-class Address(Record, frozen=True, kw_only=True):
+class Address(Record, frozen=True, kw_only=True, gc=False):
     """Where an account lives: its id, and the virtual shard its keys carry."""
 
     shard: int

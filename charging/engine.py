@@ -36,7 +36,6 @@ from charging.event import (
     REPORTS,
     Action,
     ChargingEvent,
-    Identity,
     ItemOutcome,
     Memory,
     Outcome,
@@ -62,7 +61,7 @@ ATTEMPTS = 4
 """How often a charge is tried whose terms turn out to have changed meanwhile."""
 
 
-class Note(Record, frozen=True, kw_only=True):
+class Note(Record, frozen=True, kw_only=True, gc=False):
     """What this engine remembers of a session: a convenience, since the ledger can always tell."""
 
     address: Address | None
@@ -519,7 +518,7 @@ class Engine:
                 self._subscribers.forget(known.address.account)
                 continue
             known = self._subscribers.learn(account)
-            if known.identities & set(event.identities):
+            if any(identity in known.identities for identity in event.identities):
                 return account
         return None
 
@@ -548,8 +547,7 @@ def _names(service: Service) -> str:
 def _anybody(catalogue: Catalogue, plan: str) -> Subscriber:
     """A subscriber of a plan, for a price without an account."""
     found = catalogue.find(plan)
-    nobody: frozenset[Identity] = frozenset()
     return Subscriber(
         address=Address(shard=0, account=""), version=0, status=Status.ACTIVE, plan=plan,
-        currency=found.currency if found else "", identities=nobody,
+        currency=found.currency if found else "", identities=(),
     )  # fmt: skip

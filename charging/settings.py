@@ -16,7 +16,8 @@ class ChargingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     published."""
 
     subscribers: int = 100_000
-    """Subscribers whose terms (never whose balance) one worker keeps in mind; the least recently seen are forgotten."""
+    """Subscribers whose terms (never whose balance) one worker keeps in mind, at least, and twice as many at most; the
+    least recently seen are forgotten."""
 
     sessions: int = 200_000
     """Sessions whose account one worker keeps in mind, so that a report needs no subscriber identity."""

@@ -4,7 +4,7 @@ Only terms are kept, never a balance: each charge names the version of the terms
 answers STALE where they have changed since. That nobody has an identity is never remembered.
 """
 
-from collections import OrderedDict
+import sys
 from typing import Generic, TypeVar
 
 from balances.ledger import Account, Address, Billing, Identity, Ledger, NoSuchAccount, Record, Status
@@ -14,29 +14,35 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """A dictionary of bounded size that forgets what was not asked for longest."""
+    """A dictionary of bounded size that forgets what was not asked for longest.
+
+    It keeps the last ``size`` at least, and twice as many at most: when so many have been put or asked for since the
+    last time, all the others are forgotten. An order kept one by one would take twice the memory.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._young) + len(self._old)
 
     def get(self, key: K) -> V | None:
-        value = self._kept.get(key)
-        if value is not None:
-            self._kept.move_to_end(key)
+        value = self._young.get(key)
+        if value is None and (value := self._old.get(key)) is not None:
+            self.put(key, value)
         return value
 
     def put(self, key: K, value: V) -> None:
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        self._old.pop(key, None)
+        if len(self._young) >= self._size and key not in self._young:
+            self._old, self._young = self._young, {}
+        self._young[key] = value
 
     def drop(self, key: K) -> None:
-        self._kept.pop(key, None)
+        self._young.pop(key, None)
+        self._old.pop(key, None)
 
 
 class Subscriber(Record, frozen=True, kw_only=True):
@@ -47,7 +53,7 @@ class Subscriber(Record, frozen=True, kw_only=True):
     status: Status
     plan: str
     currency: str
-    identities: frozenset[Identity]
+    identities: tuple[Identity, ...]
     parent: str | None = None
     billing: Billing = Billing.OWN
     cap: int | None = None
@@ -59,9 +65,9 @@ def subscriber(account: Account) -> Subscriber:
         address=account.address,
         version=account.version,
         status=account.status,
-        plan=account.plan,
-        currency=account.currency,
-        identities=frozenset(account.identities),
+        plan=sys.intern(account.plan),  # many subscribers share few of them
+        currency=sys.intern(account.currency),
+        identities=account.identities,
         parent=account.parent,
         billing=account.billing,
         cap=account.cap,

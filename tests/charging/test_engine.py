@@ -425,7 +425,7 @@ async def test_forgetting_is_bounded(catalogue: Catalogue) -> None:
         identity = Identity(type=IdentityType.IMSI, value=str(number))
         await desk.open(f"a{number}", "1.00", identities=(identity,))
         await desk.say(Phase.OPEN, wants("10", 10), session=f"s{number}", identities=(identity,))
-    assert len(desk.engine._sessions) == 3
+    assert 3 <= len(desk.engine._sessions) <= 2 * 3
     closed = await desk.say(Phase.CLOSE, wants("10", 10, used=MB, wanted=None), session="s0", identities=())
     assert (closed.result, closed.spent) == (Result.OK, 10_000)
 
