@@ -50,7 +50,8 @@ class Task(Sent, frozen=True, kw_only=True, rename="camel"):
     amount: Quantity | None = None
     bucket: Ref | None = None
     party_account: Ref | None = None
-    logical_resource: tuple[Resource, ...] = ()
+    logical_resource: Resource | tuple[Resource, ...] = ()
+    """A list in the specification's swagger, one in its collection of requests: either will do."""
     usage_type: UsageType = "monetary"
     reason: Words = ""
     description: Words = ""
@@ -74,6 +75,7 @@ class TransferBalanceCreate(Task, frozen=True, kw_only=True, rename="camel"):
     """Money sent from a bucket to another subscriber's."""
 
     receiver_bucket: Ref | None = None
+    receiver_party_account: Ref | None = None
     receiver: Ref | None = None
     receiver_logical_resource: Resource | None = None
     receiver_bucket_usage_type: UsageType = "monetary"
@@ -88,6 +90,20 @@ class QuantityView(Record, frozen=True, kw_only=True):
 class RefView(Record, frozen=True, kw_only=True):
     id: str
     href: str
+
+
+class ChannelView(Record, frozen=True, kw_only=True):
+    """Over which channel a task came: there is one."""
+
+    id: str = "api"
+    name: str = "API"
+
+
+class ResourceView(Record, frozen=True, kw_only=True):
+    """A logical resource: an identity as ``type:value``, and as a request names it."""
+
+    id: str
+    value: str
 
 
 class PeriodView(Record, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -137,6 +153,15 @@ class TaskView(Record, frozen=True, kw_only=True, rename="camel"):
     reason: str
     requested_date: Moment
     confirmation_date: Moment
+    logical_resource: tuple[ResourceView, ...]
+    channel: ChannelView = ChannelView()
+
+
+class TransferTaskView(TaskView, frozen=True, kw_only=True, rename="camel"):
+    """A transfer that was sent."""
+
+    receiver_bucket: RefView
+    receiver_logical_resource: ResourceView
 
 
 class Selection(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from balances.books import MONEY
+from msgspec.structs import replace
+
 from balances.ledger import Account, Entry
 from balances.memory import TRANSFER_OUT
 from balances.money import format_amount
@@ -13,7 +14,8 @@ from ocs.http.auth import Role
 from ocs.http.house import Call, Handler, House, Operation, Reply
 from ocs.http.models import AdjustmentCreate, TopUpCreate, TransferCreate
 from ocs.http.problems import Kind, Problem, invalid
-from ocs.http.tmf654.balances import IN, chosen, party, ref, who
+from ocs.http.tmf654 import views
+from ocs.http.tmf654.balances import IN, chosen, who
 from ocs.http.tmf654.models import (
     BASE,
     TMF_630,
@@ -27,9 +29,9 @@ from ocs.http.tmf654.models import (
     TaskView,
     TopupBalanceCreate,
     TransferBalanceCreate,
+    TransferTaskView,
     micro_units,
 )
-from ocs.http.views import moment
 from ocs.vouchers.redeemer import VOUCHER
 
 PAGE = 1000
@@ -44,16 +46,14 @@ CAUSES = {
 
 async def _payer(house: House, task: Task) -> Account:
     """Whose money a task is about; raises Problem. Bundles are no target: only the money bucket is."""
-    return await _meant(house, "/bucket", task.bucket, task.party_account, task.logical_resource)
+    return await _meant(house, "/bucket", task.bucket or task.party_account, task.logical_resource)
 
 
-async def _meant(
-    house: House, pointer: str, bucket: Ref | None, party: Ref | None, resources: Sequence[Resource]
-) -> Account:
-    if bucket is not None and IN in bucket.id:
+async def _meant(house: House, pointer: str, named: Ref | None, resources: Resource | Sequence[Resource]) -> Account:
+    if named is not None and IN in named.id:
         raise invalid(f"{pointer}/id", "Only the money bucket of an account is moved, which has the account's id.")
-    named = bucket or party
-    resource = next((one.value or one.id for one in resources), None)
+    listed = (resources,) if isinstance(resources, Resource) else resources
+    resource = next((one.value or one.id for one in listed), None)
     account = await who(house, named.id if named else None, resource)
     if account is None:
         raise invalid(pointer, "Name a bucket, an account or a logical resource.")
@@ -69,6 +69,11 @@ def _because(task: Task) -> str:
     return task.reason or task.description
 
 
+def _task(kind: str, account: Account, amount: QuantityView, reason: str) -> views.Task:
+    """One that is being done."""
+    return views.Task(kind=kind, account=account, entry="", amount=amount, reason=reason, at=0)
+
+
 async def top_up(house: House, call: Call[TopupBalanceCreate, None]) -> Reply:
     task, account = call.body, await _payer(house, call.body)
     if task.recurring_period is not None or task.number_of_periods is not None:
@@ -79,11 +84,11 @@ async def top_up(house: House, call: Call[TopupBalanceCreate, None]) -> Reply:
         amount = QuantityView(
             amount=Decimal(worth.amount or 1), units=account.currency if worth.amount else worth.offer
         )
-        return _done(house, done, "topupBalance", account, amount, task)
+        return await _done(house, done, _task("topupBalance", account, amount, _because(task)))
     money = micro_units(task.amount, task.usage_type, account.currency)
     body = TopUpCreate(amount=format_amount(money), reference=_because(task))
     done = await movements.top_up(house, _call(call, account, body))
-    return _done(house, done, "topupBalance", account, _quantity(money, account), task)
+    return await _done(house, done, _task("topupBalance", account, views.money(money, account), body.reference))
 
 
 async def adjust(house: House, call: Call[AdjustBalanceCreate, None]) -> Reply:
@@ -93,7 +98,7 @@ async def adjust(house: House, call: Call[AdjustBalanceCreate, None]) -> Reply:
     money = micro_units(task.amount, task.usage_type, account.currency)
     body = AdjustmentCreate(amount=format_amount(money), reason=_because(task) or "adjustBalance")
     done = await movements.adjust(house, _call(call, account, body))
-    return _done(house, done, "adjustBalance", account, _quantity(money, account), task)
+    return await _done(house, done, _task("adjustBalance", account, views.money(money, account), body.reason))
 
 
 async def transfer(house: House, call: Call[TransferBalanceCreate, None]) -> Reply:
@@ -102,59 +107,20 @@ async def transfer(house: House, call: Call[TransferBalanceCreate, None]) -> Rep
         raise invalid("/costOwner", "Whoever sends pays the fee.")
     if task.receiver_bucket_usage_type != "monetary":
         raise invalid("/receiverBucketUsageType", "Only money is sent.")
-    resources = (task.receiver_logical_resource,) if task.receiver_logical_resource else ()
-    receiver = await _meant(house, "/receiverBucket", task.receiver_bucket, task.receiver, resources)
+    named = task.receiver_bucket or task.receiver_party_account or task.receiver
+    receiver = await _meant(house, "/receiverBucket", named, task.receiver_logical_resource or ())
     money = micro_units(task.amount, task.usage_type, account.currency)
     body = TransferCreate(to=receiver.address.account, amount=format_amount(money), reference=_because(task))
     done = await transfers.create(house, _call(call, account, body))
-    return _done(house, done, "transferBalance", account, _quantity(money, account), task)
+    sent = _task("transferBalance", account, views.money(money, account), body.reference)
+    return await _done(house, done, replace(sent, receiver=body.to))
 
 
-def _quantity(money: int, account: Account) -> QuantityView:
-    return QuantityView(amount=Decimal(format_amount(money)), units=account.currency)
-
-
-def _done(house: House, done: Reply, kind: str, account: Account, amount: QuantityView, task: Task) -> Reply:
+async def _done(house: House, done: Reply, task: views.Task) -> Reply:
     """The answer of our own API as a task."""
-    entry: Any = done.body
-    name, now = account.address.account, moment(house.clock())
-    named = ref(kind, f"{name}{IN}{entry.entry}")
-    view = TaskView(
-        id=named.id,
-        href=named.href,
-        type=_type(kind),
-        status="completed",
-        amount=amount,
-        usage_type="monetary",
-        bucket=ref("bucket", name),
-        party_account=party(name),
-        reason=_because(task),
-        requested_date=now,
-        confirmation_date=now,
-    )
-    return Reply(status=done.status, body=view, headers={"Location": named.href})
-
-
-def _type(kind: str) -> str:
-    return kind[0].upper() + kind[1:]
-
-
-def _view(kind: str, account: Account, entry: Entry) -> TaskView:
-    named = ref(kind, f"{entry.account}{IN}{entry.id}")
-    moved = sum(line.credited - line.debited for line in entry.lines if line.bucket == MONEY)
-    return TaskView(
-        id=named.id,
-        href=named.href,
-        type=_type(kind),
-        status="completed",
-        amount=_quantity(moved if kind == "adjustBalance" else abs(moved), account),
-        usage_type="monetary",
-        bucket=ref("bucket", entry.account),
-        party_account=party(entry.account),
-        reason=entry.reference,
-        requested_date=moment(entry.at),
-        confirmation_date=moment(entry.at),
-    )
+    body: Any = done.body
+    made = await views.view(house, replace(task, entry=body.entry, at=house.clock()))
+    return Reply(status=done.status, body=made, headers={"Location": made.href})
 
 
 async def _tasks(house: House, kind: str, account: Account) -> list[Entry]:
@@ -172,36 +138,39 @@ async def _tasks(house: House, kind: str, account: Account) -> list[Entry]:
 def listing(kind: str) -> Handler:
     """The handler that lists tasks of a kind."""
 
-    async def tasks(house: House, call: Call[None, Selection]) -> Reply:
+    async def listed(house: House, call: Call[None, Selection]) -> Reply:
         query = call.query
         account = await who(house, query.account, query.resource)
         if account is None:
             raise Problem(Kind.INVALID_REQUEST, "Name an account: partyAccount.id or logicalResource.id.")
-        page = (await _tasks(house, kind, account))[query.offset : query.offset + query.limit]
-        views = [chosen(_view(kind, account, entry), query.fields) for entry in page]
-        return Reply(body=views, headers={"X-Result-Count": str(len(views))})
+        found = await _tasks(house, kind, account)
+        page = found[query.offset : query.offset + query.limit]
+        tasks = [await views.view(house, views.task_of(kind, account, entry)) for entry in page]
+        counts = {"X-Result-Count": str(len(tasks)), "X-Total-Count": str(len(found))}
+        return Reply(body=[chosen(task, query.fields) for task in tasks], headers=counts)
 
-    tasks.__name__ = f"list_{kind}"
-    return tasks
+    listed.__name__ = f"list_{kind}"
+    return listed
 
 
 def reading(kind: str) -> Handler:
     """The handler that reads a task of a kind."""
 
-    async def task(house: House, call: Call[None, Members]) -> Reply:
+    async def read(house: House, call: Call[None, Members]) -> Reply:
         name, _, id = call.path["id"].partition(IN)
         account = await who(house, name, None)
         assert account is not None
         for entry in await _tasks(house, kind, account):
             if entry.id == id:
-                return Reply(body=chosen(_view(kind, account, entry), call.query.fields))
+                task = await views.view(house, views.task_of(kind, account, entry))
+                return Reply(body=chosen(task, call.query.fields))
         raise Problem(Kind.NOT_FOUND, f"There is no {kind} {call.path['id']!r}.")
 
-    task.__name__ = f"read_{kind}"
-    return task
+    read.__name__ = f"read_{kind}"
+    return read
 
 
-def _operations(kind: str, post: Handler, body: Any, role: Role) -> tuple[Operation, ...]:
+def _operations(kind: str, post: Handler, body: Any, role: Role, made: Any = TaskView) -> tuple[Operation, ...]:
     return (
         Operation(
             method="POST",
@@ -211,7 +180,7 @@ def _operations(kind: str, post: Handler, body: Any, role: Role) -> tuple[Operat
             role=role,
             body=body,
             may_be_keyed=True,
-            returns={201: TaskView, 200: TaskView},
+            returns={201: made, 200: made},
             problems=(404, 409, 429),
             dialect=TMF_630,
         ),
@@ -221,7 +190,7 @@ def _operations(kind: str, post: Handler, body: Any, role: Role) -> tuple[Operat
             summary=f"TMF654: an account's {kind} tasks, oldest first",
             handler=listing(kind),
             query=Selection,
-            returns={200: list[TaskView]},
+            returns={200: list[made]},
             problems=(404,),
             dialect=TMF_630,
         ),
@@ -231,7 +200,7 @@ def _operations(kind: str, post: Handler, body: Any, role: Role) -> tuple[Operat
             summary=f"TMF654: read a {kind} task",
             handler=reading(kind),
             query=Members,
-            returns={200: TaskView},
+            returns={200: made},
             problems=(404,),
             dialect=TMF_630,
         ),
@@ -241,5 +210,5 @@ def _operations(kind: str, post: Handler, body: Any, role: Role) -> tuple[Operat
 OPERATIONS = (
     *_operations("topupBalance", top_up, TopupBalanceCreate, Role.OPERATE),
     *_operations("adjustBalance", adjust, AdjustBalanceCreate, Role.ADMIN),
-    *_operations("transferBalance", transfer, TransferBalanceCreate, Role.OPERATE),
+    *_operations("transferBalance", transfer, TransferBalanceCreate, Role.OPERATE, TransferTaskView),
 )

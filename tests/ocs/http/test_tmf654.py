@@ -112,6 +112,28 @@ async def test_a_transfer(desk: Desk) -> None:
     error(await desk.post(f"{BASE}/transferBalance", TRANSFER | {"costOwner": "receiver"}), 422, "invalid-request")
 
 
+async def test_a_transfer_is_read_as_it_was_answered(desk: Desk) -> None:
+    await open_both(desk)
+    await desk.top_up("5.00")
+    made = (await desk.post(f"{BASE}/transferBalance", TRANSFER)).json()
+    assert made["reason"] == "self-care"
+    assert made["receiverBucket"]["id"] == "bob"
+    assert made["receiverLogicalResource"] == {"id": "e164:491709999999", "value": "491709999999"}
+    assert [one["id"] for one in made["logicalResource"]] == [
+        "e164:491701234567", "imsi:262011234567890", "sip:alice@example.net",
+    ]  # fmt: skip
+    assert await desk.get(made["href"]) == made
+    assert await desk.get(f"{BASE}/transferBalance?partyAccount.id=alice") == [made]
+
+
+async def test_a_list_says_how_many_there_are_of_how_many(desk: Desk) -> None:
+    await open_both(desk)
+    for _ in range(3):
+        await desk.post(f"{BASE}/topupBalance", TOP_UP)
+    page = await desk.client.get(f"{BASE}/topupBalance?partyAccount.id=alice&offset=1&limit=1")
+    assert (page.headers["x-result-count"], page.headers["x-total-count"]) == ("1", "3")
+
+
 async def test_buckets_and_their_sums(desk: Desk) -> None:
     await open_both(desk)
     await desk.top_up("5.00")
