@@ -50,7 +50,7 @@ def make_details(journal: Path) -> str:
         return ""
     command = [sys.executable, "-m", "balances.details", str(journal)]
     try:
-        made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     except OSError as problem:
         return str(problem)
     return made.stderr.strip().rpartition("\n")[2] if made.returncode else ""

@@ -21,7 +21,7 @@ class Load:
 
     def __init__(self, **options: object) -> None:
         command = [sys.executable, "-m", "bench.generator", json.dumps(options)]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.pid = self._process.pid
@@ -93,7 +93,7 @@ def search(load: Load, seconds: float, first: float = 1_000.0) -> float:
 @contextmanager
 def responder(*module: str) -> Iterator[tuple[int, int]]:
     """A process that prints its port and answers: its process id and port."""
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None

@@ -36,7 +36,7 @@ class Server:
         }
         self._log = (directory / "ocs.log").open("wb")
         command = [str(Path(sys.executable).with_name("ocs")), "serve", "--config", str(ROOT / "config.toml")]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
             command, env=environment, cwd=ROOT, stdout=self._log, stderr=self._log
         )
         path, end = directory / "var" / "ports.json", time.monotonic() + _PATIENCE

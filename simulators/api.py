@@ -108,7 +108,7 @@ class Api:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http by option
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310 - as above
                 return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             raise ApiError(error.code, error.read().decode("utf-8", "replace")[:300]) from None

@@ -104,12 +104,12 @@ class Session:
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        return urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked above)
+        return urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - checked above
 
     def _open(self, request: urllib.request.Request, timeout: float = _TIMEOUT) -> HTTPResponse:
         """The daemon's answer, or the end of the program with its reason."""
         try:
-            answer: HTTPResponse = urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 (checked before)
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 - checked before
             return answer
         except urllib.error.HTTPError as error:
             fail(_reason(error), REFUSED)

@@ -99,7 +99,7 @@ class Sender:
         }
         request = urllib.request.Request(self._settings.url, body, headers, method="POST")  # noqa: S310 - checked
         try:
-            with urllib.request.urlopen(request, timeout=self._settings.timeout):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._settings.timeout):  # noqa: S310 - checked
                 return ""
         except urllib.error.HTTPError as error:
             return f"status {error.code}"
