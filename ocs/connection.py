@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol, Inbox):
         self._paused = False
         self._own: dict[int, asyncio.Future[Message]] = {}
         self.info = PeerInfo(host="", realm="", address="")
-        self.in_flight = 0
+        self.in_flight = self.octets = 0
         self.unknown = Unknown.REFUSE
         self.opened_at: float | None = None
         self.requests = 0

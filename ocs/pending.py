@@ -48,6 +48,8 @@ class Inbox:
 
     info: PeerInfo
     in_flight: int = 0
+    octets: int = 0
+    """Of the requests in work, copies that wait included."""
 
     def answer(self, request: Message, answer: Answer) -> None:
         """Send the answer, if the connection is still there."""
@@ -135,6 +137,7 @@ class PendingRequests:
         loop = asyncio.get_running_loop()
         arrived = loop.time() - waited
         key = request_key(request)
+        inbox.octets += len(request.buffer)
         work = self._works.get(key)
         if work is not None:
             self._observer.duplicate()
@@ -211,6 +214,7 @@ class PendingRequests:
     def _forget(self, work: _Work) -> None:
         del self._works[work.key]
         work.inbox.in_flight -= 1
+        work.inbox.octets -= len(work.request.buffer)
         if not self._works:
             self._idle.set()
 
@@ -218,6 +222,8 @@ class PendingRequests:
         request, inbox = waiter.request, waiter.inbox
         if request is None or inbox is None:
             return
+        if waiter.work is not None and waiter.work.request is not request:
+            inbox.octets -= len(request.buffer)
         # It stays in line until its deadline: let it hold nothing meanwhile.
         waiter.work = waiter.request = waiter.inbox = None
         seconds = asyncio.get_running_loop().time() - waiter.arrived

@@ -376,6 +376,7 @@ class DiameterServer:
             self._draining
             or len(self._pending) >= self._pending.room
             or connection.in_flight >= self.settings.max_in_flight_per_peer
+            or connection.octets >= self.settings.max_in_flight_octets
         ):
             self._refuse(connection, request, TOO_BUSY)
             return

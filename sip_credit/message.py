@@ -176,6 +176,9 @@ class Headers:
 class Message:
     """What requests and responses share. The properties raise Malformed if the header they read is absent or bad."""
 
+    size = 0
+    """Octets in which it came; 0: it is our own."""
+
     def __init__(self, headers: Headers | Iterable[tuple[str, str]], body: bytes = b"") -> None:
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         self.body = body
@@ -281,7 +284,9 @@ class Request(Message):
             return self
         others = [pair for pair in self.headers if pair[0].lower() not in ("via", "v")]
         vias = [self.via.with_parameters(changes).text, *self.vias[1:]]
-        return Request(self.method, self.uri, [*(("Via", via) for via in vias), *others], self.body)
+        told = Request(self.method, self.uri, [*(("Via", via) for via in vias), *others], self.body)
+        told.size = self.size
+        return told
 
 
 class Response(Message):
@@ -305,6 +310,7 @@ class Head(NamedTuple):
     start_line: str
     headers: Headers
     fault: Exception | None
+    octets: int = 0
 
 
 def parse(datagram: bytes) -> Request | Response:
@@ -328,18 +334,19 @@ def split_head(octets: bytes) -> Head:
     headers, fault = _parse_headers(rest)
     if len(octets) > MAX_HEAD:
         fault = RemoteError(513, PHRASES[513])
-    return Head(start, headers, fault)
+    return Head(start, headers, fault, len(octets))
 
 
 def build(head: Head, body: bytes) -> Request | Response:
     """Make the message of its parts; raises RemoteError if anything that matters is wrong."""
-    start, headers, fault = head
+    start, headers, fault, octets = head
     if len(body) > MAX_BODY:
         fault = fault or RemoteError(513, PHRASES[513])
     if start[:4].upper() == "SIP/":
         return _build_response(start, headers, body, fault)
     words = start.split(" ")
     request = Request(words[0], words[1] if len(words) > 1 else "", headers, body)
+    request.size = octets + len(body)
     try:
         if fault := fault or _start_line_fault(words):
             raise fault

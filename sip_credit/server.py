@@ -37,13 +37,14 @@ def wall_clock() -> int:
 class UdpHop:
     """A socket and an address."""
 
-    __slots__ = ("_address", "_transport", "peer")
+    __slots__ = ("_address", "_transport", "octets", "peer")
     reliable = False
 
     def __init__(self, transport: asyncio.DatagramTransport, address: tuple[Any, ...], peer: Peer) -> None:
         self._transport = transport
         self._address = address
         self.peer = peer
+        self.octets = 0
 
     @property
     def open(self) -> bool:
@@ -57,12 +58,13 @@ class UdpHop:
 class TcpHop:
     """A connection."""
 
-    __slots__ = ("_transport", "peer")
+    __slots__ = ("_transport", "octets", "peer")
     reliable = True
 
     def __init__(self, transport: asyncio.Transport, peer: Peer) -> None:
         self._transport = transport
         self.peer = peer
+        self.octets = 0
 
     @property
     def open(self) -> bool:
@@ -229,7 +231,7 @@ class SipServer:
                 self._hop.acknowledge(request, hop.peer)
             return
         absorbed = self._layer.absorbed
-        if len(self._layer) >= self._settings.max_transactions and not self._layer.knows(request):
+        if self._has_no_room(hop) and not self._layer.knows(request):
             self.refuse(RemoteError(503, PHRASES[503], request), hop)
             return
         try:
@@ -242,6 +244,12 @@ class SipServer:
         if self._layer.absorbed != absorbed:
             self.observer.duplicate()
         self.moved()
+
+    def _has_no_room(self, hop: ServerHop) -> bool:
+        """Is there as much remembered as may be, of all or of this connection?"""
+        settings, layer = self._settings, self._layer
+        full = len(layer) >= settings.max_transactions or layer.octets >= settings.max_transaction_octets
+        return full or hop.octets >= settings.max_connection_octets
 
     def refuse(self, error: RemoteError, hop: ServerHop) -> None:
         """Answer what could not be read, statelessly (section 8.2.7), if it can be answered at all."""

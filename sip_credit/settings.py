@@ -223,6 +223,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Requests being decided at one time; more are answered 503 before the store is asked."""
     max_transactions: int = 100_000
     """Transactions remembered at one time, answered ones included."""
+    max_transaction_octets: int = 268_435_456
+    """Octets of their requests; more are answered 503."""
+    max_connection_octets: int = 8_388_608
+    """The same of one TCP connection."""
     max_connections: int = 256
     """TCP connections at one time."""
     idle: float = 300.0
@@ -243,7 +247,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("port must be between 0 and 65535")
         if not 0 <= self.in_path_port <= 65535:
             raise ValueError("in_path_port must be between 0 and 65535")
-        if self.in_path and not self.own_names and self.host in ("0.0.0.0", "::", ""):  # noqa: S104
+        if self.in_path and not self.own_names and self.host in ("0.0.0.0", "::", ""):  # noqa: S104 - refused
             raise ValueError("own_names must say where calls in mode in-path reach us")
         groups = [group.name for group in self.trunk_groups]
         if len(set(groups)) < len(groups):
@@ -261,6 +265,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "answer_within_ms",
             "report_within_ms",
             "max_pending",
+            "max_transaction_octets",
+            "max_connection_octets",
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")

@@ -34,6 +34,9 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Hop(Protocol):
     """Where a request came from and its answer goes; the transport's own business otherwise."""
 
+    octets: int
+    """Of the requests of the transactions that are to be answered here."""
+
     @property
     def reliable(self) -> bool:
         """Does the transport repeat lost octets itself? Then the timers for repeats are off."""
@@ -189,6 +192,8 @@ class TransactionLayer(Generic[H]):
         self._order = 0
         self.pending = 0
         """Transactions without a final answer."""
+        self.octets = 0
+        """Of the requests of all transactions."""
         self.absorbed = 0
         """Retransmissions that went no further."""
 
@@ -213,12 +218,16 @@ class TransactionLayer(Generic[H]):
                 self._step(known, Event.ACK, now)
             return None
         if known is not None:
+            known.hop.octets -= known.request.size
             known.hop = hop
+            hop.octets += known.request.size
             self.absorbed += 1
             self._step(known, Event.REQUEST, now)
             return None
         created = Transaction(key, request, hop, self.tag(key), now)
         self._transactions[key] = created
+        self.octets += request.size
+        hop.octets += request.size
         self.pending += 1
         if created.table is INVITE:
             self._start(created, Event.TRYING, now)
@@ -282,7 +291,9 @@ class TransactionLayer(Generic[H]):
             self._act(transaction, action, now)
         if transaction.state is State.TERMINATED:
             transaction.due.clear()
-            self._transactions.pop(transaction.key, None)
+            if self._transactions.pop(transaction.key, None) is not None:
+                self.octets -= transaction.request.size
+                transaction.hop.octets -= transaction.request.size
             if event is Event.H:
                 self._unacknowledged(transaction)
 

@@ -20,6 +20,9 @@ MOST: Final = 1024
 MOST_ALIKE: Final = 8
 """Layouts of the same length and the same length of Session-Id: each is compared in turn."""
 
+LONGEST: Final = 4096
+"""Octets of a request whose layout is kept: longer ones are rare, and their layouts large."""
+
 _PATIENCE: Final = 16
 """Once as many are kept as may be, so many times as many requests of unknown layout pass before all begins anew.
 Otherwise a client that sends nothing twice would have each request learnt, at the price of a second check."""
@@ -113,6 +116,8 @@ class Layouts:
 
     def learn(self, message: Message) -> None:
         """Take in the layout of a request that has passed all checks."""
+        if len(message.buffer) > LONGEST:
+            return
         if self._count >= self._most:
             self._missed += 1
             if self._missed < _PATIENCE * self._most:

@@ -168,6 +168,9 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_in_flight_per_peer: int = 2048
     """The same for one peer."""
 
+    max_in_flight_octets: int = 8 * 1024 * 1024
+    """Octets of one peer's requests in work, copies included; beyond it they are answered 3004 at once."""
+
     longest_wait: float = 0.2
     """Seconds that a request may stand in line, here or for the store. While all have to wait longer, so many are
     answered 3004 at once that the others do not: the work goes on at the full rate, and nobody is answered late."""
@@ -237,7 +240,14 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("overload_onset must be above 0 and at most 1")
         if not 1 <= self.overload_validity <= 86400:
             raise ValueError("overload_validity must be between 1 and 86400 (RFC 7683 section 7.5)")
-        for name in ("max_in_flight", "max_in_flight_per_peer", "max_connections", "max_input", "max_output"):
+        for name in (
+            "max_in_flight",
+            "max_in_flight_per_peer",
+            "max_in_flight_octets",
+            "max_connections",
+            "max_input",
+            "max_output",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("origin_host", "origin_realm"):

@@ -196,3 +196,22 @@ async def test_endless_copies_are_not_kept(desk):
     await desk.pending.idle()
     assert desk.begun == [0]
     assert desk.box.answers[12:] == [(copy, 2001) for copy in range(8)]
+
+
+async def test_octets_are_counted_as_long_as_they_are_held():
+    desk = Desk(deadline=0.05)
+    desk.submit(1)
+    one = desk.box.octets
+    desk.submit(2)
+    assert desk.box.octets == 2 * one > 0
+    for copy in range(3, 20):
+        desk.submit(copy)
+    assert desk.box.octets == 8 * one
+    await asyncio.sleep(0.1)
+    assert desk.box.octets == one, "all are answered, the first is still in work"
+    await desk.finish(1)
+    assert desk.box.octets == 0
+    desk.submit(20)
+    desk.submit(21)
+    desk.pending.close()
+    assert desk.box.octets == 0

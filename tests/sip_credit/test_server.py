@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sip_credit.message import MAX_HEAD, Request, Response, acknowledge, cancel
+from sip_credit.message import MAX_BODY, MAX_HEAD, Request, Response, acknowledge, cancel
 from sip_credit.server import SipServer
 from sip_credit.settings import Peer, PeerTable, Settings
 from sip_credit.sockets import bind
@@ -268,6 +268,69 @@ async def test_a_slow_reader_is_closed(house: House) -> None:
             await insist()
     assert house.server.connections == 0
     assert house.watch.errors == ["slow-reader"]
+
+
+def largest(house: House, method: str, call_id: str) -> bytes:
+    """A request about as long as may be, half of which its answer repeats."""
+    request = house.request(method, call_id, uri="sip:ping@127.0.0.1")
+    headers = [*request.headers, *[("Via", f"SIP/2.0/TCP p;branch={'x' * 8_000}")] * 7]
+    return Request(method, request.uri, headers, b"x" * MAX_BODY).encode()  # type: ignore[no-any-return]
+
+
+async def test_what_a_connection_has_open_is_bounded_in_octets(house: House) -> None:
+    await house.open("1.00")
+    await house.restart(Settings(port=0, max_connection_octets=400_000))
+    house.gate.opened.clear()
+    async with connect(house) as connection, connect(house) as other:
+        size = len(largest(house, "INVITE", "c0"))
+        for number in range(6):
+            connection.writer.write(largest(house, "INVITE", f"c{number}"))
+        answers = [await connection.receive() for _ in range(6)]
+        refused = [answer for answer in answers if answer.status == 503 and not answer.headers.get("X-OCS-Reason")]
+        assert len(refused) == 6 - -(-400_000 // size)
+        other.writer.write(options(house, "other").encode())
+        assert (await other.receive()).status == 200
+    house.gate.opened.set()
+
+
+async def test_what_all_have_open_is_bounded_in_octets(house: House) -> None:
+    await house.restart(Settings(port=0, max_transaction_octets=1))
+    first = options(house, "a")
+    house.proxy.send(first)
+    assert (await house.proxy.receive()).status == 200
+    house.proxy.send(options(house, "b"))
+    assert (await house.proxy.receive()).status == 503
+    house.proxy.send(first)
+    assert (await house.proxy.receive()).status == 200, "what is remembered is answered again"
+
+
+async def test_a_peer_that_sends_the_largest_requests_and_never_reads_holds_no_more_than_that(house: House) -> None:
+    limits = {"max_connection_octets": 400_000, "max_unsent": 50_000}
+    await house.restart(Settings(port=0, **limits))
+    server, open_octets, unsent = house.server, [0], [0]
+    receive = server.receive
+
+    def watched(request: Request, hop: Any) -> None:
+        receive(request, hop)
+        open_octets.append(hop.octets)
+        unsent.append(hop._transport.get_write_buffer_size())
+
+    server.receive = watched
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        lazy.connect(("127.0.0.1", server.port))
+        lazy.setblocking(False)
+        loop = asyncio.get_running_loop()
+
+        async def insist() -> None:
+            for number in range(1_000):
+                await asyncio.wait_for(loop.sock_sendall(lazy, largest(house, "INVITE", f"c{number}")), 5)
+
+        with pytest.raises(ConnectionError):
+            await insist()
+    assert server.connections == 0
+    assert 0 < max(open_octets) < 400_000 + MAX_HEAD + MAX_BODY
+    assert 0 < max(unsent) < 50_000 + MAX_HEAD
 
 
 async def test_a_connection_that_goes_during_the_check_is_undone(house: House) -> None:

@@ -7,8 +7,9 @@ from sip_credit.message import Request, acknowledge, cancel, respond
 from sip_credit.transaction import INVITE, OTHER, Event, State, Transaction, TransactionLayer
 
 
-class Hop(msgspec.Struct, frozen=True):
+class Hop(msgspec.Struct):
     reliable: bool
+    octets: int = 0
 
 
 UDP, TCP = Hop(False), Hop(True)
@@ -278,3 +279,18 @@ def test_other_requests_may_be_told_something_provisional(lab: Lab) -> None:
     relay(lab, transaction, 200)
     relay(lab, transaction, 200)
     assert [status for _, status in lab.sent] == [183, 183, 200]
+
+
+def test_octets_are_counted_as_long_as_the_transaction_is_remembered() -> None:
+    lab, one, other = Lab(), Hop(True), Hop(True)
+    invite = request()
+    invite.size = 700
+    transaction = lab.begin(invite, one)
+    assert (lab.layer.octets, one.octets) == (700, 700)
+    lab.receive(invite, other)
+    assert (lab.layer.octets, one.octets, other.octets) == (700, 0, 700), "it is answered on the other connection"
+    lab.answer(transaction, 486)
+    lab.run(31.9)
+    assert other.octets == 700, "an ACK may come yet"
+    lab.run(0.2)
+    assert (lab.layer.octets, other.octets) == (0, 0)

@@ -181,6 +181,61 @@ async def test_peer_that_does_not_read_is_cut_off_and_others_are_served(make_doo
     assert code(await keen.ask(build.ccr())) == 2001
 
 
+def largest(session: str, build) -> list[bytes]:
+    """A request as long as may be, nearly all of which its answer has to repeat."""
+    parts = build.ccr(session=session)
+    state = bytes(65_536 - 20 - sum(map(len, parts)) - 8 - 12 - 8)
+    return [*parts, avps.PROXY_INFO.encode([avps.PROXY_HOST.encode("dra1"), avps.PROXY_STATE.encode(state)])]
+
+
+async def test_what_a_peer_may_have_in_work_is_bounded_in_octets(make_door, build):
+    door = await make_door(max_in_flight_octets=500_000)
+    gate = asyncio.Event()
+
+    async def handle(request, peer):
+        await gate.wait()
+        return Answer()
+
+    door.handle = handle
+    client, other = await door.open(), await door.open("pgw2.epc.example.net")
+    for number in range(30):
+        client.send(largest(f"s;{number}", build))
+    assert [code(await client.read()) for _ in range(22)] == [3004] * 22
+    connection = next(one for one in door.server._connections if one.in_flight)
+    assert 500_000 <= connection.octets < 500_000 + 65_536
+    gate.set()
+    assert [code(await client.read()) for _ in range(8)] == [2001] * 8
+    assert code(await other.ask(build.ccr())) == 2001
+    assert connection.octets == 0
+
+
+async def test_a_peer_that_sends_the_largest_messages_and_never_reads_holds_no_more_than_that(make_door, build):
+    limits = {"max_in_flight_octets": 400_000, "max_input": 300_000, "max_output": 500_000}
+    door = await make_door(**limits, longest_wait=60.0)
+    held = []
+
+    async def handle(request, peer):
+        connections = door.server._connections
+        held.extend((one.octets, one._intake.size, one.transport.get_write_buffer_size()) for one in connections)
+        await asyncio.sleep(0.01)
+        return Answer()
+
+    door.handle = handle
+    lazy, keen = await door.open(), await door.open("pgw2.epc.example.net")
+    lazy.reader._transport.pause_reading()
+    for number in range(400):
+        lazy.send(largest(f"s;{number}", build))
+    async with asyncio.timeout(20):
+        while len(door.server.peers()) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert code(await keen.ask(build.ccr())) == 2001
+    in_work, waiting, unread = (max(one) for one in zip(*held, strict=True))
+    one_read, one_turn = 300_000, 100_000
+    assert 65_536 < in_work < limits["max_in_flight_octets"] + 65_536
+    assert waiting < limits["max_input"] + one_read
+    assert unread < limits["max_output"] + one_turn
+
+
 async def test_peer_that_floods_does_not_delay_others(door, build):
     flooding, modest = await door.open(), await door.open("pgw2.epc.example.net")
     for number in range(1500):

@@ -8,7 +8,7 @@ from ocs.diameter import avps
 from ocs.diameter.codec import encode_message
 from ocs.diameter.dictionary import AVPS, GROUPED
 from ocs.diameter.errors import RemoteError
-from ocs.diameter.layouts import MOST_ALIKE, Layouts
+from ocs.diameter.layouts import LONGEST, MOST_ALIKE, Layouts
 from ocs.diameter.message import Group, Message
 from ocs.diameter.routing import Destinations
 from ocs.diameter.settings import DiameterSettings
@@ -167,3 +167,11 @@ def test_layouts_that_look_alike_are_bounded() -> None:
     for variety in range(2 * MOST_ALIKE):
         layouts.learn(passed(ccr(avps.ORIGIN_HOST.encode(f"gw{variety:02}.example.net"))))
     assert len(layouts) == MOST_ALIKE
+
+
+def test_the_layout_of_a_very_long_request_is_not_kept() -> None:
+    layouts = Layouts()
+    for padding, kept in ((LONGEST - len(ccr()) - 8, True), (LONGEST, False)):
+        octets = ccr((99_999).to_bytes(4, "big") + (8 + padding).to_bytes(4, "big") + bytes(padding))
+        layouts.learn(passed(octets))
+        assert (layouts.read(octets).layout is not None) is kept
