@@ -99,6 +99,8 @@ def _operation(row: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 def _problems(row: Operation) -> list[int]:
     """The statuses an operation's problems can have, those of its kind included."""
     found = {500, *row.problems}
+    if row.keyed or row.may_be_keyed:
+        found |= {400, 422}  # no key, or one that is none
     if row.role is not None:
         found |= {401, 403, 503}
     if row.body:
