@@ -3,16 +3,13 @@
 The journal's entries name the accounts that change; the statuses of their counters are compared with those seen last.
 """
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 
 from balances.ledger import Address, Entry, Ledger, NoSuchAccount, Unavailable
 from charging.catalogue import Counter
 from charging.counters import statuses
 from charging.subscribers import Recent
-
-log = logging.getLogger(__name__)
+from ocs.chores import repeat
 
 PAGE = 200
 """Changed accounts read in a round at most."""
@@ -46,14 +43,7 @@ class CounterLimits:
 
     async def run(self, interval: float = 0.2) -> None:
         """Compare until cancelled. While the store is away the changes are kept."""
-        while True:
-            await asyncio.sleep(interval)
-            try:
-                await self.round()
-            except Unavailable as problem:
-                log.debug("counters are not looked at: %s", problem)
-            except Exception:
-                log.exception("looking at counters failed; trying again")
+        await repeat(self.round, interval, "comparison of counters")
 
     async def round(self) -> None:
         """Compare once; may raise Unavailable."""

@@ -1,12 +1,9 @@
 """Accounts that run low: found in a slow walk over all of them, kept up to date by what the journal hears."""
 
-import asyncio
 import heapq
-import logging
 
-from balances.ledger import Account, Address, Entry, Ledger, NoSuchAccount, Status, Unavailable
-
-log = logging.getLogger(__name__)
+from balances.ledger import Account, Address, Entry, Ledger, NoSuchAccount, Status
+from ocs.chores import repeat
 
 PAGE = 100
 """Accounts walked past in a round, and changed ones read in it at most: a load of next to nothing."""
@@ -41,14 +38,7 @@ class LowBalances:
 
     async def run(self, interval: float = 1.0) -> None:
         """Look until cancelled. While the store is away what was found stays."""
-        while True:
-            try:
-                await self.round()
-            except Unavailable as problem:
-                log.debug("low balances are not looked for: %s", problem)
-            except Exception:
-                log.exception("looking for low balances failed; trying again")
-            await asyncio.sleep(interval)
+        await repeat(self.round, interval, "search for low balances")
 
     async def round(self) -> None:
         """Read what has changed, and the next page of all; may raise Unavailable."""

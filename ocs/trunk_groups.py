@@ -1,15 +1,10 @@
 """How many channels of each trunk group are in use, over all workers and nodes, for the metrics."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 
 from balances.channels import Channels
-from balances.ledger import Unavailable
-from balances.link import ReplyError
+from ocs.chores import repeat
 from ocs.metrics import Metrics
-
-log = logging.getLogger(__name__)
 
 INTERVAL = 5.0
 """Seconds between two looks."""
@@ -34,9 +29,4 @@ class TrunkGauge:
 
     async def run(self) -> None:
         """Count for ever; without the store the last figures stay."""
-        while True:
-            try:
-                await self.refresh()
-            except (Unavailable, ReplyError) as problem:
-                log.info("channels in use are not counted: %s", problem)
-            await asyncio.sleep(INTERVAL)
+        await repeat(self.refresh, INTERVAL, "count of channels in use")

@@ -14,6 +14,7 @@ from balances.ledger import Unavailable
 from balances.link import ReplyError
 from charging.catalogue import Catalogue, CatalogueError, parse
 from charging.engine import Engine
+from ocs.chores import repeat
 from ocs.garbage import beside_traffic
 from ocs.metrics import Metrics
 from ocs.publishing.archive import Archive, NoSuchVersion, Publication, State
@@ -61,12 +62,7 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled."""
         try:
-            while True:
-                try:
-                    await self.poll()
-                except (Unavailable, ReplyError) as problem:
-                    log.debug("the catalogues are out of sight: %s", problem)
-                await asyncio.sleep(INTERVAL)
+            await repeat(self.poll, INTERVAL, "look at catalogues")
         finally:
             if self._loading is not None:
                 self._loading.cancel()

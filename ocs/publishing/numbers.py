@@ -3,18 +3,14 @@
 They stand before the catalogue's own table and outlive each version of it, until they are taken back.
 """
 
-import asyncio
-import logging
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import msgspec
 
-from balances.ledger import Unavailable
-from balances.link import Link, ReplyError, Script
+from balances.link import Link, Script
+from ocs.chores import repeat
 from ocs.publishing.follower import INTERVAL
-
-log = logging.getLogger(__name__)
 
 NUMBERS = b"{ported}:numbers"
 """Hash: number -> network."""
@@ -64,12 +60,7 @@ class Numbers:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        while True:
-            try:
-                await self.poll()
-            except (Unavailable, ReplyError) as problem:
-                log.debug("the ported numbers are out of sight: %s", problem)
-            await asyncio.sleep(INTERVAL)
+        await repeat(self.poll, INTERVAL, "look at ported numbers")
 
     async def poll(self) -> None:
         """Take up what has changed; may raise Unavailable."""

@@ -1,15 +1,12 @@
 """From ledger entries to watches that are due: which accounts have changed since somebody looked."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 
-from balances.ledger import Address, Entry, Unavailable
+from balances.ledger import Address, Entry
 from balances.watches import Watches
+from ocs.chores import repeat
 from ocs.metrics import Metrics
 from ocs.observers import VaultObserver
-
-log = logging.getLogger(__name__)
 
 
 class Changes(VaultObserver):
@@ -29,14 +26,7 @@ class Changes(VaultObserver):
 
     async def run(self, interval: float = 0.1) -> None:
         """Mark until cancelled. While the store is away the changes are kept."""
-        while True:
-            await asyncio.sleep(interval)
-            try:
-                await self.round()
-            except Unavailable as problem:
-                log.debug("no watches marked: %s", problem)
-            except Exception:
-                log.exception("marking watches failed; trying again")
+        await repeat(self.round, interval, "marking of watches")
 
     async def round(self) -> None:
         """Mark once; may raise Unavailable, and forgets nothing then."""

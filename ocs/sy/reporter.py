@@ -16,6 +16,7 @@ from balances.ledger import Ledger, NoSuchAccount, Unavailable
 from balances.watches import Claim, Due, Watches
 from charging.catalogue import Counter
 from charging.counters import statuses
+from ocs.chores import repeat
 from ocs.connection import PeerUnreachable
 from ocs.diameter import avps
 from ocs.diameter.answer import Identity
@@ -76,14 +77,7 @@ class Reporter:
     async def run(self, interval: float = 0.2) -> None:
         """Report until cancelled; what is in hand then is taken up by others when its lease runs out."""
         try:
-            while True:
-                await asyncio.sleep(interval)
-                try:
-                    await self.round()
-                except Unavailable as problem:
-                    log.debug("no spending reports: %s", problem)
-                except Exception:
-                    log.exception("spending reports failed; trying again")
+            await repeat(self.round, interval, "spending reports")
         finally:
             for task in self._in_hand.values():
                 task.cancel()

@@ -1,17 +1,17 @@
 """Redeeming: a code is claimed, its worth handed over, the claim settled. What a crash left in between is finished."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from balances.ledger import Account, Ledger, LedgerError, Movement, Receipt, Status, Unavailable
+from balances.ledger import Account, Ledger, LedgerError, Movement, Receipt, Status
 from balances.transfers import PATIENCE, TOO_LATE
 from balances.vouchers import Batch, Claim, Refused, Vouchers, normal
 from charging.catalogue import Catalogue
 from charging.catalogue.model import Offer
 from charging.gifts import WrongCurrency, gift
+from ocs.chores import repeat
 from ocs.metrics import Metrics
 from ocs.vouchers.settings import VoucherSettings
 
@@ -151,14 +151,7 @@ class Redeemer:
 
     async def run(self, interval: float = 5.0) -> None:
         """Finish what was left unsettled, until cancelled. Any number may run."""
-        while True:
-            try:
-                await self.finish()
-            except Unavailable as problem:
-                log.debug("no vouchers are settled: %s", problem)
-            except Exception:
-                log.exception("settling vouchers failed; trying again")
-            await asyncio.sleep(interval)
+        await repeat(self.finish, interval, "settling of vouchers")
 
     async def finish(self) -> int:
         """Hand over what was claimed a while ago and is not settled; how many were."""

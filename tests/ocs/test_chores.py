@@ -3,7 +3,10 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from balances.ledger import Unavailable
+from balances.link import ReplyError
 from balances.memory import MemoryLedger
+from ocs.chores import repeat
 from ocs.config import load
 from ocs.daemon import Daemon
 from ocs.directory import Directory
@@ -26,6 +29,28 @@ async def test_a_chore_that_ends_is_told_and_readiness_says_so(tmp_path, caplog)
     assert daemon._readiness() == [*before, "the journal has ended"]
     assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "the journal has ended")]
     assert "no space left" in caplog.text
+
+
+async def test_a_round_that_fails_only_delays_the_work(caplog):
+    caplog.set_level("DEBUG", "ocs.chores")
+    faults = [Unavailable("gone"), ReplyError("READONLY"), OSError("no descriptors")]
+    done = asyncio.Event()
+
+    async def work():
+        if faults:
+            raise faults.pop(0)
+        done.set()
+
+    task = asyncio.create_task(repeat(work, 0.001, "counting"))
+    await asyncio.wait_for(done.wait(), 10)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("DEBUG", "counting: the store is away: gone"),
+        ("WARNING", "counting: the store refuses: READONLY"),
+        ("ERROR", "counting failed; trying again"),
+    ]
 
 
 class Moody(MemoryLedger):
