@@ -3,7 +3,7 @@
 from balances.money import format_amount
 from ocs.bus import Handled, HandledItem
 from ocs.http.models import HandledItemView, HandledView
-from ocs.http.views import moment, quantity, readable
+from ocs.http.views import moment, quantity, readable, subject
 from ocs.telling import TURNED_AWAY, is_refusal
 
 PHASES = {
@@ -74,4 +74,4 @@ def _item(item: HandledItem, currency: str) -> str:
         parts.append(f"granted {readable(item.unit, item.granted)} for {readable(currency, item.cost)}")
     elif item.wanted:
         parts.append(f"granted nothing ({item.reason or 'nothing left'})")
-    return f"{item.key} {', '.join(parts)}" if parts else ""
+    return f"{subject(item.key)} {', '.join(parts)}" if parts else ""

@@ -28,9 +28,13 @@ CAUSES = {
     "open": "session opened",
     "update": "usage reported",
     "close": "session ended",
+    "lapse": "session let go without a last report",
     "event": "one-time charge",
     "abort": "session aborted",
     "lapsed": "session lapsed unrenewed",
+    "reversal": "late report in place of what was debited when the session lapsed",
+    "refund": "refund",
+    "adjustment": "adjustment",
     "expired": "bundle expired",
     "loan": "loan taken",
     "repayment": "loan repaid",
@@ -162,9 +166,30 @@ def explain(entry: Entry) -> str:
     cause = CAUSES.get(entry.cause, entry.cause) or "change"
     door = f" over {entry.door}" if entry.door else ""
     said = "; ".join(part for line in entry.lines for part in _changes(line)) or "nothing changed"
-    reference = f" ({entry.reference})" if entry.reference else ""
+    above = f", {entry.level} above whoever used it" if entry.level else ""
+    reference = f" ({_reference(entry)})" if entry.reference else ""
     margin = f"; margin {format_amount(entry.margin)}" if entry.margin else ""
-    return f"{cause[0].upper()}{cause[1:]}{door}: {said}{margin}{reference}."
+    return f"{cause[0].upper()}{cause[1:]}{door}{above}: {said}{margin}{reference}."
+
+
+def _reference(entry: Entry) -> str:
+    """A call's carrier and what it took in words; others as they stand."""
+    noted = dict(part.partition("=")[::2] for part in entry.reference.split(";"))
+    if not entry.session or "carrier" not in noted:
+        return entry.reference
+    if "cost" not in noted:
+        return f"carrier {noted['carrier']}"
+    cost, margin = (readable(noted["currency"], int(noted[name])) for name in ("cost", "margin"))
+    return f"carrier {noted['carrier']} takes {cost}, {margin} are left"
+
+
+def subject(key: str) -> str:
+    """What an item of a session is about: ``10.7`` is rating group 10, service 7."""
+    group, *services = key.partition("~")[0].split(".")
+    if not group.isdigit() and group != "-":
+        return key
+    named = [f"rating group {group}"] if group != "-" else []
+    return ", ".join(named + [f"service {service}" for service in services]) or "units"
 
 
 def _changes(line: Line) -> Iterable[str]:
@@ -185,7 +210,7 @@ def readable(asset: str, amount: int) -> str:
         for size, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
             if amount >= size:
                 return f"{_decimal(amount, size)} {name}"
-        return f"{amount} octets"
+        return f"{amount} octet" + "s" * (amount != 1)
     if asset == Unit.SECONDS:
         return f"{amount} s" if amount < 60 else f"{amount // 60}:{amount % 60:02d} min"
     if asset == Unit.EVENTS:
