@@ -21,9 +21,9 @@ class BenchFailed(Exception):
 
 
 class Server:
-    """``ocs serve`` with its embedded store, in a fresh directory."""
+    """``ocs serve`` in a fresh directory, with its embedded store unless ``settings`` (OCS_…) name another's socket."""
 
-    def __init__(self, directory: Path, fsync: str, workers: int = 1) -> None:
+    def __init__(self, directory: Path, fsync: str, workers: int = 1, **settings: str) -> None:
         self.directory = directory
         environment = {
             **os.environ,
@@ -33,6 +33,7 @@ class Server:
             "OCS_HTTP__PORT": "0",
             "OCS_BALANCES__FSYNC": fsync,
             "OCS_DAEMON__WORKERS": str(workers),
+            **settings,
         }
         self._log = (directory / "ocs.log").open("wb")
         command = [str(Path(sys.executable).with_name("ocs")), "serve", "--config", str(ROOT / "config.toml")]
@@ -45,7 +46,8 @@ class Server:
                 raise BenchFailed((directory / "ocs.log").read_text()[-2000:])
             time.sleep(0.05)
         self.ports: dict[str, int] = json.loads(path.read_text())
-        self.socket = next((directory / "var").rglob("valkey.sock"))
+        url = settings.get("OCS_BALANCES__URL")
+        self.socket = Path(url.removeprefix("unix://")) if url else next((directory / "var").rglob("valkey.sock"))
         self.store = redis.Redis(unix_socket_path=str(self.socket))
         self.store_pid = int(self.store.info("server")["process_id"])
 

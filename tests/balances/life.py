@@ -1,18 +1,23 @@
 """Everything that can happen to accounts, by chance, in a store."""
 
 import random
+from contextlib import suppress
 
 from balances.ledger import (
     Account,
     Address,
     Charge,
     Gift,
+    InsufficientFunds,
     Lapse,
     Movement,
     NewAccount,
+    NewSubscription,
+    Period,
     Phase,
     Quote,
     Refund,
+    Renewal,
     Unit,
     Use,
 )
@@ -77,8 +82,27 @@ class Life:
                     now=self.now,
                 )
             )
+        elif fate < 0.45:
+            await self.subscribe_or_renew(address, operation)
         else:
             await self.charge(address, session, operation)
+
+    async def subscribe_or_renew(self, address: Address, operation: str) -> None:
+        """Of a bundle whose periods are short; now and then there is not enough money."""
+        period = Period(
+            since=self.now, starts_at=self.now, ends_at=self.now + self.chance.randrange(1, 500),
+            fee=self.chance.randrange(100), unit=Unit.OCTETS, amount=self.chance.randrange(1, 100), carry=30,
+        )  # fmt: skip
+        for one in await self.ledger.subscriptions(address):
+            renewal = Renewal(
+                address=address, offer=one.offer, due_at=one.due_at, period=period, retry_at=self.now + 10,
+                paused_until=self.now + 20, now=self.now,
+            )  # fmt: skip
+            await self.ledger.renew(renewal)
+            return
+        new = NewSubscription(address=address, operation=operation, offer="bundle", period=period, now=self.now)
+        with suppress(InsufficientFunds):
+            await self.ledger.subscribe(new)
 
     async def charge(self, address: Address, session: str, operation: str) -> None:
         phase = self.chance.choice([Phase.OPEN, Phase.UPDATE, Phase.UPDATE, Phase.CLOSE, Phase.EVENT])

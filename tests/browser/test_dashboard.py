@@ -5,12 +5,14 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from charging.catalogue.load import SAMPLE
 from ocs.http.auth import Role, new_token
 from tests.browser.webdriver import ENTER, ESCAPE, Browser
 from tests.gateway import CLOSE, OPEN, UPDATE, Gateway, ccr, octets, service, subscriber
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.needs("chromium", "chromedriver")
 NUMBER = "491712340001"
 ACCOUNT = f"a{NUMBER}"
 OTHER = "491712340002"
+RENEWING = '[offers.picture-pass]\npays = ["mms"]\namount = "20"\nrenews = "month"\nprice = "0.50 EUR"\n'
 WINDOWS = {"phone": (390, 844), "wide": (1440, 900)}
 
 
@@ -30,7 +33,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     directory = tmp_path_factory.mktemp("house")
     secret = directory / "voucher-secret"
     secret.write_text("0123456789abcdef0123456789abcdef")
+    shutil.copytree(SAMPLE, directory / "catalogue")
+    (directory / "catalogue" / "picture-pass.toml").write_text(RENEWING)
     settings = {
+        "OCS_CHARGING__CATALOGUE": str(directory / "catalogue"),
         "OCS_HTTP__REFRESH": "0.5",
         "OCS_VOUCHERS__SECRET_FILE": str(secret),
         "OCS_SIP_CREDIT__TRUNK_GROUPS": '[{name = "wholesale", channels = 30}]',
@@ -40,6 +46,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         house.open_account(NUMBER, "10.00", sip=f"u{NUMBER}@example.net")
         house.open_account(OTHER, "0.40")
         house.post(f"/v1/accounts/{ACCOUNT}/buckets", {"offer": "data-1gb"})
+        house.post(f"/v1/accounts/{ACCOUNT}/subscriptions", {"offer": "picture-pass"})
         yield house
 
 
@@ -106,6 +113,8 @@ def act(page: Browser, title: str, says: str, **fields: str) -> None:
 def test_a_subscriber_is_found_by_whatever_they_are_known(page: Browser, who: str) -> None:
     search(page, who)
     assert "data-1gb" in page.text("#account-buckets")
+    shown = page.text("#account-subscriptions")
+    assert all(word in shown for word in ("picture-pass", "active", "0.50 EUR"))
 
 
 def test_a_search_for_nobody_says_so(page: Browser) -> None:
