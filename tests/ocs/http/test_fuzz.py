@@ -36,6 +36,7 @@ NEARLY = {
     "TransferBalanceCreate": {"amount": {"amount": 1}, "bucket": {"id": "alice"}, "receiverBucket": {"id": "bob"}},
     "AlertsPut": {"thresholds": ["1.00"], "auto_topup": {"below": "1.00", "amount": "5.00"}},
     "LoanCreate": {"reference": "x"},
+    "SubscriptionCreate": {"offer": "data-1gb"},
     "TransferCreate": {"to": "bob", "amount": "1.00", "reference": "x"},
 }
 WITH_BODY = [row for row in OPERATIONS if row.body]
