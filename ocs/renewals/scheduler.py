@@ -14,6 +14,7 @@ from typing import Final
 from balances.ledger import Address, Ledger, LedgerError, Renewed, Subscription, SubscriptionState, Unavailable
 from charging.catalogue import Catalogue
 from charging.renewals import renewal
+from ocs.chores import repeat
 from ocs.metrics import Metrics
 from ocs.renewals.settings import RenewalSettings
 
@@ -51,32 +52,29 @@ class Scheduler:
         self._renewed = renewed
         self._clock = clock
         self._name = f"scheduler {uuid.uuid4()}"
+        self._looked = 0.0
+        """When the last round was over, or the first was to begin, by the loop's clock."""
         self._nudged: set[asyncio.Task[None]] = set()
         for result in Renewed:  # from 0 on: what begins at 1 is no increase to whoever alerts on it
             metrics.renewals.labels(result.value)
 
     async def run(self) -> None:
         """Renew until cancelled. A store that is away, or one bad round, only delays it."""
-        loop = asyncio.get_running_loop()
-        done = loop.time()
+        self._looked = asyncio.get_running_loop().time()
         try:
-            while True:
-                try:
-                    found = await self.round()
-                    done = loop.time()
-                except Unavailable as problem:
-                    found = 0
-                    self._metrics.renewals_lag.set(loop.time() - done)
-                    log.debug("nothing renewed: %s", problem)
-                except Exception:
-                    found = 0
-                    self._metrics.renewals_lag.set(loop.time() - done)
-                    log.exception("renewing failed; trying again")
-                if not found:
-                    await asyncio.sleep(self._settings.interval)
+            await repeat(self._catch_up, self._settings.interval, "renewal of subscriptions")
         finally:
             for task in self._nudged:
                 task.cancel()
+
+    async def _catch_up(self) -> None:
+        """Rounds without a pause until nothing is due. Where one fails nobody knows what is: the last one counts."""
+        try:
+            while await self.round():
+                pass
+        except Exception:
+            self._metrics.renewals_lag.set(asyncio.get_running_loop().time() - self._looked)
+            raise
 
     async def round(self) -> int:
         """Renew a page of each shard that nobody else works on; how many were looked at. May raise Unavailable."""
@@ -90,6 +88,7 @@ class Scheduler:
                 await self._renew(due)
                 found += len(due)
         self._metrics.renewals_lag.set(lag / 1000)
+        self._looked = asyncio.get_running_loop().time()
         return found
 
     async def _renew(self, due: Sequence[Subscription]) -> None:
