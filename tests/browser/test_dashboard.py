@@ -286,6 +286,8 @@ def test_it_fits_and_can_be_read(house: House, page: Browser, traffic: None, win
     search(page, NUMBER)
     page.wait("the peers", lambda: "pbx" in page.text("#peers"))
     page.wait("the channels", lambda: "wholesale" in page.text("#trunks"))
+    act(page, "Transfer", "A transfer is at most 20.00.", to=OTHER, amount="20.01")
+    assert len(page.complaints()) == 1
     if kept := os.environ.get("OCS_SCREENSHOTS"):
         page.picture(Path(kept) / f"dashboard-{window}-{theme}.png")
     wide = page.run("return document.documentElement.scrollWidth - window.innerWidth")

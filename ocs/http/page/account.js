@@ -142,7 +142,7 @@ function drawSubscriptions(subscriptions) {
 function drawSessions({ sessions, currency }) {
   const focused = document.activeElement?.dataset.key;
   const about = (key) => (/^[0-9]/.test(key) ? `rating group ${key}` : key);
-  const held = (one) => el("div", {}, `${about(one.key)}: ${quantity(one.unit, one.granted, currency)} for ${one.cost}, used ${quantity(one.unit, one.used, currency)} for ${one.spent}`);
+  const held = (one) => el("div", {}, `${about(one.key)}: ${quantity(one.unit, one.granted, currency)} for ${one.cost}${one.used ? `, used ${quantity(one.unit, one.used, currency)} for ${one.spent}` : ""}`);
   const rows = sessions.map((session) => [session.id, session.door, session.holdings.map(held), session.reserved, session.spent, until(session.deadline), abortion(session)]);
   const heads = [["Session", "id"], ["Door", ""], ["Held", ""], ["Reserved", "number"], ["Spent", "number"], ["Lapses in", "number"], ["Action", ""]];
   $("account-sessions").replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Open sessions" }, table(el("table"), heads, rows, "None open.")));

@@ -46,7 +46,7 @@ function known({ currency }, loans) {
     { title: "Transfer", needs: "operate", path: "/transfers", read: receiver,
       fields: [["To number, address or account", input({ name: "to", required: "", autocomplete: "off", spellcheck: "false", autocapitalize: "off" })], ["Amount", input(AMOUNT)], reference()],
       say: (done) => `Sent ${done.amount} ${currency} to ${done.to}${Number(done.fee) ? ` for a fee of ${done.fee} ${currency}` : ""}.` },
-    { title: "Give bundle", needs: "operate", path: "/buckets",
+    offers.length && { title: "Give bundle", needs: "operate", path: "/buckets",
       fields: [["Bundle", el("select", { name: "offer" }, offers.map((one) => el("option", { value: one.name }, `${one.name} (${one.text})`)))]],
       say: (done) => `Gave ${done.bucket.offer}.` },
     { title: "Adjust", needs: "admin", path: "/adjustments", fields: [["By, with sign", input(SIGNED)], ["Reason", input({ name: "reason", required: "", ...WORDS })]],
