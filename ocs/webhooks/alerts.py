@@ -35,6 +35,8 @@ class Watched(Record, frozen=True, kw_only=True):
     bucket: str
     initial: int
     used: int
+    ends_at: int | None
+    """Milliseconds; what is left of it then is written off, which is no use."""
     thresholds: tuple[UseThreshold, ...]
 
 
@@ -98,7 +100,13 @@ class AlertBook:
 
     def _watched(self, account: AccountBook | None) -> tuple[Watched, ...]:
         return tuple(
-            Watched(bucket=bucket.id, initial=bucket.initial, used=bucket.purse.debited, thresholds=thresholds)
+            Watched(
+                bucket=bucket.id,
+                initial=bucket.initial,
+                used=bucket.purse.debited,
+                ends_at=bucket.expires_at,
+                thresholds=thresholds,
+            )
             for bucket in (account.buckets if account else ())
             if (thresholds := self._of_offer(bucket.offer))
         )
@@ -118,6 +126,11 @@ def told(account: str, level: str) -> str:
 def told_key(account: str, level: str) -> str:
     """String: the notice it was told by."""
     return f"hooks:told:{told(account, level)}"
+
+
+def bucket_key(account: str, bucket: str) -> str:
+    """Hash: the notice by which each thing was told of a bucket; gone when the bucket ends."""
+    return f"hooks:bucket:{account}:{bucket}"
 
 
 def _key(shard: int, account: str) -> bytes:

@@ -41,10 +41,12 @@ class Notice(Record, frozen=True, kw_only=True):
 
 
 class Occasion(Record, frozen=True, kw_only=True):
-    """A notice, and what is told once only until the next credit; empty where each is told."""
+    """A notice, and what is told once only; empty where each is told."""
 
     notice: Notice
     once: str = ""
+    """Until the next credit; of a bucket, for as long as there is one."""
+    bucket: str = ""
 
 
 def occasions(entry: Entry, standing: Standing) -> Iterator[Occasion]:
@@ -90,24 +92,30 @@ def _of_money(entry: Entry, line: Line, alerts: Alerts) -> Iterator[Occasion]:
 
 
 def _of_bucket(entry: Entry, line: Line, watched: Watched | None) -> Iterator[Occasion]:
-    name = f"{entry.account}:{line.bucket}"
-    for threshold in _reached(line, watched) if watched else ():
+    for threshold in _reached(entry, line, watched) if watched else ():
         said = f"{threshold.at}%" if threshold.percent else str(quantity(line.asset, threshold.at))
-        yield Occasion(notice=_notice(entry, line, "bucket.low", threshold=said), once=f"{name}:{said}")
+        yield Occasion(notice=_notice(entry, line, "bucket.low", threshold=said), once=said, bucket=line.bucket)
     if line.reserved <= 0 and line.after <= 0 < line.before - line.reserved:
-        yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once=name)
+        yield Occasion(notice=_notice(entry, line, "bucket.depleted"), once="depleted", bucket=line.bucket)
 
 
-def _reached(line: Line, watched: Watched) -> Iterator[UseThreshold]:
-    """The thresholds below the whole bucket that its use has reached.
+def _reached(entry: Entry, line: Line, watched: Watched) -> Iterator[UseThreshold]:
+    """The thresholds below the whole bucket that its use has reached before it ends.
 
     What is used by now may have been used after this entry. What the entry left bounds what was used by then, so that
     no notice says that more remains than its threshold leaves.
     """
+    if watched.ends_at is not None and watched.ends_at <= entry.at:
+        return
     used = min(watched.used, watched.initial - line.after)
     for threshold in watched.thresholds:
         if threshold.units(watched.initial) <= min(used, watched.initial - 1):
             yield threshold
+
+
+def ended(entry: Entry) -> Iterator[str]:
+    """Buckets that ended: what was left of them was written off."""
+    return (line.bucket for line in entry.lines if line.bucket != MONEY and line.debited > 0 and not entry.session)
 
 
 def credits(entry: Entry) -> bool:

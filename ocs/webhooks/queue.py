@@ -12,8 +12,8 @@ from balances.keys import Keys
 from balances.ledger import Entry, Record
 from balances.link import Link
 from balances.wire import read_entry, text
-from ocs.webhooks.alerts import AlertBook, Standing, told_key, told_levels
-from ocs.webhooks.notices import Notice, Occasion, credits, occasions, used
+from ocs.webhooks.alerts import AlertBook, Standing, bucket_key, told_key, told_levels
+from ocs.webhooks.notices import Notice, Occasion, credits, ended, occasions, used
 
 DUE, TRIES, LOG, LEASE = b"hooks:due", b"hooks:tries", b"hooks:log", b"hooks:lease"
 LEASE_MILLISECONDS = 10_000
@@ -77,12 +77,20 @@ class Queue:
         for occasion in occasions(entry, standing):
             if await self._is_news(occasion):
                 await self._link.call("ZADD", DUE, "NX", now, msgspec.json.encode(occasion.notice))
+        for bucket in ended(entry):
+            await self._link.call("DEL", bucket_key(entry.account, bucket))
 
     async def _is_news(self, occasion: Occasion) -> bool:
         """Told of already? By this very notice, perhaps, before a crash: then it is kept again."""
         if not occasion.once:
             return True
-        key, id = f"hooks:told:{occasion.once}", occasion.notice.id
+        id = occasion.notice.id
+        if occasion.bucket:
+            key = bucket_key(occasion.notice.account, occasion.bucket)
+            if await self._link.call("HSETNX", key, occasion.once, id):
+                return True
+            return bool(await self._link.call("HGET", key, occasion.once) == id.encode())
+        key = f"hooks:told:{occasion.once}"
         if await self._link.call("SET", key, id, "NX") is not None:
             return True
         return bool(await self._link.call("GET", key) == id.encode())

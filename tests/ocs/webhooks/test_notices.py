@@ -8,7 +8,7 @@ from msgspec import json, structs
 from balances.ledger import Entry, Line
 from charging.catalogue.thresholds import UseThreshold
 from ocs.webhooks.alerts import Alerts, AutoTopUp, Standing, Watched
-from ocs.webhooks.notices import occasions
+from ocs.webhooks.notices import ended, occasions
 
 EURO = 1_000_000
 
@@ -73,7 +73,9 @@ HALF, MOST, WHOLE = (UseThreshold(at=at, percent=True) for at in (50, 80, 100))
 def low(before: int, after: int, used: int, *thresholds: UseThreshold, **counters: int) -> list[tuple[str, Any]]:
     """What is told of 10 octets of which ``used`` are used by now."""
     line = Line(bucket="data#1", asset="octets", before=before, after=after, **counters)
-    watched = Watched(bucket="data#1", initial=10, used=used, thresholds=thresholds or (HALF, MOST, WHOLE))
+    watched = Watched(
+        bucket="data#1", initial=10, used=used, ends_at=None, thresholds=thresholds or (HALF, MOST, WHOLE)
+    )
     return [(one.notice.event, one.notice.threshold) for one in occasions(entry(line), Standing(watched=(watched,)))]
 
 
@@ -95,16 +97,21 @@ def test_a_notice_tells_of_no_use_that_is_still_to_come_at_its_entry() -> None:
 
 def test_what_is_written_off_at_a_renewal_was_not_used() -> None:
     line = Line(bucket="data#1", asset="octets", before=6, after=0, debited=6)
-    watched = Watched(bucket="data#1", initial=10, used=10, thresholds=(HALF,))
+    watched = Watched(bucket="data#1", initial=10, used=10, ends_at=None, thresholds=(HALF,))
     renewal = structs.replace(entry(line, cause="renewal"), session="")
     assert list(occasions(renewal, Standing(watched=(watched,)))) == []
+    assert list(ended(renewal)) == ["data#1"]
+    late = Line(bucket="data#1", asset="octets", before=0, after=2, debited=2, reserved=-4)
+    over = structs.replace(watched, ends_at=0)
+    assert list(occasions(entry(late), Standing(watched=(over,)))) == []
+    assert list(ended(entry(late))) == []
 
 
 def test_each_threshold_of_each_bucket_is_told_once() -> None:
     line = Line(bucket="data#1", asset="octets", before=10, after=1, debited=9)
-    watched = Watched(bucket="data#1", initial=10, used=9, thresholds=(HALF, MOST))
+    watched = Watched(bucket="data#1", initial=10, used=9, ends_at=None, thresholds=(HALF, MOST))
     found = list(occasions(entry(line), Standing(watched=(watched,))))
-    assert [one.once for one in found] == ["alice:data#1:50%", "alice:data#1:80%"]
+    assert [(one.bucket, one.once) for one in found] == [("data#1", "50%"), ("data#1", "80%")]
     assert [one.notice.id for one in found] == ["3-5-0-data#1-bucket.low-50%", "3-5-0-data#1-bucket.low-80%"]
     assert [one.notice.remaining for one in found] == [1, 1]
 
