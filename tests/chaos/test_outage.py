@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,68 @@ async def test_a_daemon_that_is_killed_while_it_settles_charges_once(house: Hous
     money = house.money(account)
     assert money == {"balance": 50_000_000 - used, "reserved": 0, "available": 50_000_000 - used, "overrun": 0}
     assert house.audit()["balanced"]
+
+
+class Phones:
+    """Sessions of some subscribers, one after the other, that repeat each request until it is acknowledged."""
+
+    def __init__(self, numbers: list[str]) -> None:
+        self.reported = dict.fromkeys(numbers, 0)
+        self.store_is_gone = False
+        self.on_trust = 0
+        self.enough = asyncio.Event()
+
+    async def use(self, gateway: Gateway, number: str) -> None:
+        count = 0
+        while not self.enough.is_set():
+            name, count = f"{number};{count}", count + 1
+            await self._insist(gateway, number, name, OPEN, 0, None)
+            for update in (1, 2):
+                await self._insist(gateway, number, name, UPDATE, update, 2 * MB)
+            await self._insist(gateway, number, name, CLOSE, 3, 1 * MB)
+
+    async def _insist(
+        self, gateway: Gateway, number: str, session: str, kind: int, order: int, used: int | None
+    ) -> None:
+        wanted = None if kind == CLOSE else ()
+        report = None if used is None else [octets(used)]
+        request = ccr(session, kind, order, subscriber(number), service(10, wanted=wanted, used=report))
+        flags, gone = 0xC0, self.store_is_gone
+        while (code := result(await gateway.ask(request, flags=flags))) != 2001:
+            assert code in (3004, 5012), (session, kind, order)
+            flags = 0xD0
+            await asyncio.sleep(0.02)
+            gone = self.store_is_gone
+        self.on_trust += gone and self.store_is_gone
+        self.reported[number] += used or 0
+
+
+async def test_the_store_is_killed_again_and_again_under_traffic_and_every_report_is_charged_once(
+    house: House, store: Process
+) -> None:
+    accounts = {number: house.open_account(number, "50.00") for number in (f"49171234567{n}" for n in range(8))}
+    phones = Phones(list(accounts))
+    async with AsyncExitStack() as stack:
+        gateways = [
+            await stack.enter_async_context(Gateway("127.0.0.1", house.ports["diameter"], f"gw{number}.example.net"))
+            for number in range(4)
+        ]
+        async with asyncio.TaskGroup() as group:
+            for place, number in enumerate(accounts):
+                group.create_task(phones.use(gateways[place % 4], number))
+            for _ in range(3):
+                await asyncio.sleep(0.5)
+                store.kill()
+                phones.store_is_gone = True
+                await asyncio.sleep(1.0)
+                phones.store_is_gone = False
+                await asyncio.to_thread(store.start)
+            await asyncio.sleep(0.5)
+            phones.enough.set()
+    await settled(house)
+    assert phones.on_trust > 10
+    for number, account in accounts.items():
+        left = 50_000_000 - phones.reported[number] // MB * DATA_MB
+        assert house.money(account) == {"balance": left, "reserved": 0, "available": left, "overrun": 0}
+    audit = house.audit()
+    assert audit["balanced"], audit["findings"]
