@@ -89,3 +89,31 @@ async def test_outlives_failures_and_reports_how_late_it_is():
     running.cancel()
     assert not running.done()
     assert watched.lags[1] > watched.lags[2]
+
+
+async def test_after_the_store_was_away_others_may_settle_first_before_anything_lapses(ledger, monkeypatch):
+    """The grace runs from the moment the store answers again, as it does from the start."""
+    slept, away = [], [True, True]
+
+    class Flaky(MemoryLedger):
+        async def expire(self, now, limit=100):
+            if away:
+                raise Unavailable("away")
+            return await ledger.expire(now, limit)
+
+        async def probe(self):
+            if away:
+                away.pop()
+                raise Unavailable("still away")
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) > 4:
+            raise asyncio.CancelledError
+
+    reaper = Reaper(Flaky(), lambda: NOW + 3500, interval=0.5, grace=10.0)
+    monkeypatch.setattr("balances.reaper.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await reaper.run()
+    assert slept == [10.0, 0.5, 0.5, 10.0, 0.5]
+    assert len(await ledger.sessions()) == 7

@@ -123,8 +123,10 @@ async def test_damage_before_the_end_costs_its_line_only(
 
 async def test_a_disk_that_refuses_leaves_nothing_behind(file: PromiseFile, path: Path) -> None:
     await file.promise(promise("1"))
-    with full_disk(len(octets(path)) + 10), pytest.raises(OSError, match="File too large"):
+    before = octets(path)
+    with full_disk(len(before) + 10), pytest.raises(OSError, match="File too large"):
         await file.promise(promise("2"))
+    assert octets(path) == before, "what was torn is gone"
     await file.promise(promise("3"))
     assert operations(path) == ["1", "3"]
 

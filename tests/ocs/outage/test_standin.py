@@ -14,6 +14,7 @@ from balances.scripts import all_scripts
 from balances.store import StoreLedger
 from charging.catalogue import Catalogue, load
 from charging.event import ChargingEvent, Phase, Reason, RequestItem, Result, ServiceKind, Unit
+from charging.trust import Payer
 from ocs.metrics import Metrics
 from ocs.outage import settlement
 from ocs.outage.promises import Promises, files
@@ -46,11 +47,11 @@ class Site:
 
     def _start(self) -> None:
         self.desk = Desk(self.ledger, self.catalogue)
-        promises = Promises(self.settings, files(self.directory, self.settings, 0, 1), self.metrics)
-        promises.load()
+        self.promises = Promises(self.settings, files(self.directory, self.settings, 0, 1), self.metrics)
+        self.promises.load()
         clock = lambda: self.desk.now  # noqa: E731
         engine = self.desk.engine
-        self.standin = Standin(self.settings, promises, engine, self.link, self.ledger.keys, self.metrics, clock)
+        self.standin = Standin(self.settings, self.promises, engine, self.link, self.ledger.keys, self.metrics, clock)
         engine.standin = self.standin
 
     async def crash(self) -> None:
@@ -210,6 +211,8 @@ async def test_a_process_that_is_killed_loses_nothing_that_it_answered(site: Sit
     await site.desk.say(Phase.UPDATE, ten(used=9 * MB))
     await site.crash()
     assert site.value("ocs_promises_unsettled") == 2
+    room = site.promises.room(Payer(account=alice.account, currency="EUR"))
+    assert room == 5_000_000 - 20 * DATA_MB, "what was promised before counts"
     await site.find_store()
     assert (await site.desk.engine.handle(event)).items == first.items, "a repeat to the next process"
     await site.desk.say(Phase.CLOSE, used(1))
@@ -253,14 +256,29 @@ async def test_calls_that_no_credit_covers_are_charged_all_the_same(site: Site) 
     alice = await known(site, balance="0.01")
     await site.lose_store()
     call = RequestItem(key="call", unit=Unit.SECONDS, wanted=60)
-    opened = await site.desk.say(Phase.OPEN, call, session="c", service=CALL)
-    assert opened.items[0].granted == 60
     total = RequestItem(key="call", unit=Unit.SECONDS, total=55)
-    assert (await site.desk.say(Phase.CLOSE, total, session="c", service=None)).result is Result.OK
+    for session in ("c", "d"):
+        opened = await site.desk.say(Phase.OPEN, call, session=session, service=CALL)
+        assert opened.items[0].granted == 60
+        assert (await site.desk.say(Phase.CLOSE, total, session=session, service=None)).result is Result.OK
     await site.find_store()
     await site.settle()
-    assert await site.spent(alice) == 55_000
-    assert (await site.ledger.account(alice)).money.overrun == 45_000
+    assert await site.spent(alice) == 110_000
+    assert (await site.ledger.account(alice)).money.overrun == 100_000
+
+
+async def test_what_is_settled_is_not_read_again(site: Site) -> None:
+    alice = await known(site)
+    await site.lose_store()
+    for session in ("s", "t"):
+        await site.desk.say(Phase.OPEN, ten(), session=session)
+    await site.find_store()
+    await site.standin.settled("s")
+    await site.crash()
+    assert site.value("ocs_promises_unsettled") == 1
+    for session in ("s", "t"):
+        await site.desk.say(Phase.CLOSE, used(1), session=session)
+    assert await site.spent(alice) == 2 * DATA_MB
 
 
 async def test_a_message_that_no_credit_covers_is_debited_once(site: Site) -> None:
@@ -385,6 +403,8 @@ async def test_a_session_of_another_node_waits_for_its_beginning(
             await asyncio.sleep(0.01)
     await other.standin.settled("s")
     assert other.value("ocs_promises_unsettled") == 2, "the session is not known yet"
+    early = other.desk.event(Phase.CLOSE, used(0))
+    assert (await other.desk.engine.handle(early)).result is Result.UNAVAILABLE, "first comes what was promised"
     await site.settle()
     await other.settle()
     assert await site.spent(alice) == 7 * DATA_MB
