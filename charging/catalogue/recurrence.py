@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from balances.ledger import Record, Unit
-from balances.money import LIMIT
+from balances.money import LIMIT, format_amount
 from charging.catalogue import quantities, times
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.schema import OfferText
@@ -34,6 +34,11 @@ class Recurrence(Record, frozen=True, kw_only=True):
     """The first period is what is left of the calendar's, at its share of price and amount."""
     charges_missed: bool
     """Periods nobody renewed in time are charged afterwards, each; else only the one that runs."""
+
+    def __str__(self) -> str:
+        days, rest = divmod(self.length, 86_400_000)
+        often = self.period or (f"{self.length // 1000} s" if rest else f"{days} days" if days > 1 else "24 h")
+        return f"every {often} for {format_amount(self.price)} {self.currency}" if self.price else f"every {often}"
 
     def begins(self, at: int, zone: ZoneInfo) -> int:
         """What the periods of somebody who subscribes at a time are counted from (milliseconds both)."""

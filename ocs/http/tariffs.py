@@ -51,6 +51,8 @@ class OfferView(Record, frozen=True, kw_only=True):
     amount: int | str
     validity: int
     """Seconds; 0: no end, or one by the calendar."""
+    renews: str
+    """For who subscribes: how often, and for how much; empty: it does not."""
     conditions: str
     text: str
 
@@ -80,6 +82,7 @@ def tariffs_view(catalogue: Catalogue) -> TariffsView:
                 unit=offer.unit,
                 amount=quantity(offer.unit, offer.amount),
                 validity=offer.validity,
+                renews=str(offer.recurrence or ""),
                 conditions=str(offer.filters),
                 text=readable(offer.unit, offer.amount),
             )

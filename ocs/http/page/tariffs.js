@@ -26,7 +26,7 @@ function drawPlan(plan) {
 
 function drawOffers(offers) {
   const days = (validity) => (validity ? `${Math.round(validity / 86400)} days` : "no fixed end");
-  const rows = offers.map((offer) => [offer.name, offer.text, days(offer.validity), offer.conditions || "every use of its rates"]);
+  const rows = offers.map((offer) => [offer.name, offer.text, offer.renews || days(offer.validity), offer.conditions || "every use of its rates"]);
   return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Bundles" },
     table(el("table"), [["Bundle", ""], ["Holds", ""], ["Valid", ""], ["Pays for", ""]], rows, "No bundles."));
 }

@@ -49,6 +49,19 @@ def test_all_that_an_offer_says_of_its_renewal() -> None:
 
 
 @pytest.mark.parametrize(
+    ("renews", "price", "said"),
+    [
+        ("month", "9.99 EUR", "every month for 9.99 EUR"),
+        ("30 days", "1 EUR", "every 30 days for 1.00 EUR"),
+        ("24 h", "0", "every 24 h"),
+        ("90 min", "0", "every 5400 s"),
+    ],
+)
+def test_it_is_said_in_words(renews: str, price: str, said: str) -> None:
+    assert str(recurring(renews, f'price = "{price}"' if price != "0" else "")) == said
+
+
+@pytest.mark.parametrize(
     ("renews", "begun", "expected"),
     [
         ("month", "2026-01-31 15:00", ["2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]),

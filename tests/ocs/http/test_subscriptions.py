@@ -42,6 +42,8 @@ async def test_it_is_subscribed_to_once_renewed_and_ended(desk: Desk) -> None:
     await desk.open()
     await desk.top_up("25.00")
     assert await desk.get(PATH) == {"subscriptions": []}
+    offers = {one["name"]: one["renews"] for one in (await desk.get("/v1/tariffs"))["offers"]}
+    assert offers["monthly"] == "every month for 9.99 EUR"
     first = await desk.post(PATH, {"offer": "monthly"}, "s1")
     assert first.status_code == 201, first.text
     given = first.json()

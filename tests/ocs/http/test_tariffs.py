@@ -21,6 +21,7 @@ async def test_the_sample_plan_can_be_read(quick: Desk) -> None:
     assert first["source"].startswith("catalogue.toml:")
     [offer] = found["offers"]
     assert (offer["name"], offer["text"], offer["validity"]) == ("data-1gb", "1 GB", 30 * 86_400)
+    assert offer["renews"] == ""
 
 
 def test_a_price_with_everything() -> None:
