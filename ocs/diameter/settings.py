@@ -171,7 +171,7 @@ class DiameterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_in_flight_octets: int = 8 * 1024 * 1024
     """Octets of one peer's requests in work, copies included; beyond it they are answered 3004 at once."""
 
-    longest_wait: float = 0.2
+    longest_wait: float = 0.4
     """Seconds that a request may stand in line, here or for the store. While all have to wait longer, so many are
     answered 3004 at once that the others do not: the work goes on at the full rate, and nobody is answered late."""
 
