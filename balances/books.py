@@ -24,6 +24,7 @@ from balances.ledger import (
     SessionState,
     Status,
     Unit,
+    Validity,
 )
 from balances.meters import MeterBook, Meters
 from balances.money import LIMIT
@@ -106,6 +107,7 @@ class AccountBook:
     cap: int | None = None
     version: int = 1
     status: Status = Status.ACTIVE
+    validity: Validity = field(default_factory=Validity)
     money: Purse = field(default_factory=Purse)
     buckets: list[BucketBook] = field(default_factory=list)
     given: int = 0
@@ -167,6 +169,7 @@ class AccountBook:
             parent=self.parent,
             billing=self.billing,
             cap=self.cap,
+            validity=self.validity,
             opened_at=self.opened_at,
             money=self.money.counters(),
             buckets=tuple(

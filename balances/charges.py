@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from balances import holdings, levels
+from balances import holdings, levels, states
 from balances.books import AccountBook, KeyBook, SessionBook
 from balances.ledger import (
     CROWDED,
@@ -87,6 +87,21 @@ def apply(
     if session.state is SessionState.CLOSED or (charge.phase is Phase.LAPSE and session.state is SessionState.LAPSED):
         return _answer(known, charge, Verdict.CLOSED_SESSION)
     return _update(known, charge)
+
+
+def activated(accounts: list[AccountBook], session: SessionBook, charge: Charge, answer: Charged) -> list[AccountBook]:
+    """The accounts whose life begins with this charge, because something that is not free was granted or used."""
+    asked = [charge.activation, *[level.activation for level in charge.levels]]
+    keys = session.books()[_payer(charge)].keys
+    used = {grant.key for grant in answer.grants if grant.granted} | {u.key for u in charge.uses if u.used or u.total}
+    if answer.verdict is not Verdict.DONE or all(keys[key].quote.free for key in used if key in keys):
+        return []
+    begun = []
+    for account, validity in zip(accounts, asked, strict=True):
+        if validity is not None and account.status is Status.PRE_ACTIVE:
+            account.status, account.validity, account.version = Status.ACTIVE, validity, account.version + 1
+            begun.append(account)
+    return begun
 
 
 def _payer(charge: Charge) -> int:
@@ -236,7 +251,7 @@ def _grant(granted: Granted, known: list[Level], keys: list[KeyBook | None], pla
             key.quote = quote  # what is used from here on is priced anew
     payer = _payer(charge)
     for n, (level, key) in enumerate(zip(known, keys, strict=True)):
-        refused = _refusal(level.account, key, level.uses[place])
+        refused = _refusal(level, key, level.uses[place])
         if key is None or refused:
             granted.refuse(_nothing(keys[payer], known[payer].uses[place], refused), n, level)
             return
@@ -251,15 +266,15 @@ def _grant(granted: Granted, known: list[Level], keys: list[KeyBook | None], pla
         granted.refuse(refusal, known.index(lacking), lacking)
 
 
-def _refusal(account: AccountBook, key: KeyBook | None, use: Use) -> str | None:
+def _refusal(level: Level, key: KeyBook | None, use: Use) -> str | None:
     """Why nothing is granted whatever the balance."""
     if key is None:
         return _unsettled(use)
     if use.denied:
         return use.denied
-    if not account.meters.known(key.quote.meters):
+    if not level.account.meters.known(key.quote.meters):
         return CROWDED
-    return account.status.value if use.wanted and account.status is not Status.ACTIVE else None
+    return states.refusal(level.account.status, key.quote, level.activation) if use.wanted else None
 
 
 def _unsettled(use: Use) -> str:
@@ -314,7 +329,7 @@ def _reserve_event(
     grants = []
     for n, (level, key) in enumerate(zip(known, keys, strict=True)):
         use = level.uses[place]
-        refused = _refusal(level.account, key, use)
+        refused = _refusal(level, key, use)
         if key is None or refused or not use.wanted:
             grant = _nothing(key, use, refused)
         else:

@@ -73,6 +73,10 @@ class Unavailable(Exception):
     """The store did not answer in time: the outcome is *unknown*, and only a repeat with the same id may find out."""
 
 
+class Stale(LedgerError):
+    """The account's terms have changed since the request was made from them: read them again and repeat."""
+
+
 class Unit(StrEnum):
     """What is counted. Bonus money and CC-Money are counted in micro-units of the account's currency."""
 
@@ -83,9 +87,13 @@ class Unit(StrEnum):
 
 
 class Status(StrEnum):
-    """Life of an account. Only an active one is granted anything; usage reported is debited in any state."""
+    """Life of an account; ``states`` says what each lets be granted. Usage reported is debited in any state."""
 
+    PRE_ACTIVE = "pre-active"
+    """Opened, and waiting for its first use or top-up."""
     ACTIVE = "active"
+    GRACE = "grace"
+    """Its validity is over: only what is free is granted, until it is extended or closed."""
     SUSPENDED = "suspended"
     CLOSED = "closed"
 
@@ -185,6 +193,24 @@ class Meter(Record, frozen=True, kw_only=True):
     """Its limits do not hold for the rest of the period."""
 
 
+LAST_DAY = 253_402_300_799_000
+"""No validity ends later than the year 9999, in milliseconds."""
+
+
+class Validity(Record, frozen=True, kw_only=True):
+    """How long an account stays what it is, in milliseconds; raises OutOfRange for what is no stretch of time."""
+
+    until: int | None = None
+    """Active until then; None: for ever."""
+    grace_until: int | None = None
+    """In grace from then on until then, and closed after that; None: never closed."""
+
+    def __post_init__(self) -> None:
+        ends = [at for at in (self.until, self.grace_until) if at is not None]
+        if ends != sorted(ends) or any(not 0 <= at <= LAST_DAY for at in ends) or (ends and self.until is None):
+            raise OutOfRange("validity")
+
+
 class NewAccount(Record, frozen=True, kw_only=True):
     """What opening an account takes. With a parent the account lives in the parent's shard."""
 
@@ -197,6 +223,8 @@ class NewAccount(Record, frozen=True, kw_only=True):
     billing: Billing = Billing.OWN
     cap: int | None = None
     """Money a month that a member may spend of the wallet it shares; None: all of it."""
+    status: Status = Status.ACTIVE
+    validity: Validity = Validity()
 
 
 class Account(Record, frozen=True, kw_only=True):
@@ -212,6 +240,7 @@ class Account(Record, frozen=True, kw_only=True):
     parent: str | None
     billing: Billing = Billing.OWN
     cap: int | None = None
+    validity: Validity = Validity()
     opened_at: int
     money: Counters
     buckets: tuple[Bucket, ...] = ()
@@ -232,12 +261,23 @@ class AccountChange(Record, frozen=True, kw_only=True):
     identities: tuple[Identity, ...] | None = None
     cap: int | None = None
     """Below zero: none any more."""
+    validity: Validity | None = None
+
+
+class Extension(Record, frozen=True, kw_only=True):
+    """What a credit makes of an account's life: it is active, until ``validity`` is over. A suspended one stays so.
+
+    ``version``: the account's from whose terms this was made; with another one the credit is refused as Stale.
+    """
+
+    version: int
+    validity: Validity
 
 
 class Movement(Record, frozen=True, kw_only=True):
     """Money put into (top-up, adjustment, amount above zero) or taken out of an account (amount below zero).
 
-    Idempotent by ``operation``; ``cause`` and ``reference`` go into the ledger entry.
+    Idempotent by ``operation``; ``cause`` and ``reference`` go into the ledger entry; ``extension`` is for credits.
     """
 
     address: Address
@@ -246,6 +286,7 @@ class Movement(Record, frozen=True, kw_only=True):
     cause: str
     reference: str = ""
     now: int
+    extension: Extension | None = None
 
 
 class Gift(Record, frozen=True, kw_only=True):
@@ -442,6 +483,11 @@ class Quote(Record, frozen=True, kw_only=True):
     meters: tuple["Metering", ...] = ()
     """What counts the use, each once."""
 
+    @property
+    def free(self) -> bool:
+        """Does it cost neither money nor allowances, however much is used?"""
+        return not (self.offers or self.price.setup or any(step.amount for step in self.price.steps))
+
 
 class Metering(Record, frozen=True, kw_only=True):
     """A meter that counts the use of a quote, and what holds by it in the period that ends at ``ends_at``."""
@@ -516,6 +562,7 @@ class Level(Record, frozen=True, kw_only=True):
     billing: Billing
     quotes: tuple[Quote | None, ...] = ()
     denied: tuple[str | None, ...] = ()
+    activation: Validity | None = None
 
 
 OPERATIONS_KEPT = 30 * 86_400_000
@@ -581,6 +628,8 @@ class Charge(Record, frozen=True, kw_only=True):
     """The request's number, if its door counts a session's requests (CC-Request-Number, RFC 8506 section 8.2)."""
     reference: str = ""
     """Goes into the ledger entry, if there is one."""
+    activation: Validity | None = None
+    """A pre-active account is active from here on, for so long, if it is granted or uses anything that is not free."""
 
 
 class Verdict(StrEnum):
@@ -829,7 +878,7 @@ class Ledger(Protocol):
         ...
 
     async def credit(self, movement: Movement) -> Receipt:
-        """Put money in, of which a loan is repaid first; raises NoSuchAccount, OperationConflict, OutOfRange."""
+        """Put money in, of which a loan is repaid first; raises NoSuchAccount, OperationConflict, Stale, OutOfRange."""
         ...
 
     async def lend(self, lending: Lending) -> Receipt:
@@ -891,7 +940,10 @@ class Ledger(Protocol):
         ...
 
     async def expire(self, now: int, limit: int = 100) -> tuple[Lapsed, ...]:
-        """Lapse sessions past their deadline and write off expired buckets; looks at up to ``limit`` in each shard."""
+        """Lapse sessions past their deadline, write off expired buckets, move accounts on whose time is over.
+
+        Looks at up to ``limit`` in each shard.
+        """
         ...
 
     async def locate(self, session: str) -> Address | None:

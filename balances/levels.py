@@ -26,6 +26,7 @@ from balances.ledger import (
     OutOfRange,
     SessionState,
     Use,
+    Validity,
 )
 from balances.money import LIMIT
 
@@ -37,6 +38,7 @@ class Level:
     account: AccountBook
     book: SessionBook
     uses: tuple[Use, ...]
+    activation: Validity | None = None
 
 
 def new_book(session: SessionBook, address: Address, billing: Billing) -> SessionBook:
@@ -55,13 +57,13 @@ def new_book(session: SessionBook, address: Address, billing: Billing) -> Sessio
 
 def of(accounts: Sequence[AccountBook], session: SessionBook, charge: Charge) -> list[Level]:
     """The levels of a charge; the session gets the books it lacks. Chains never change: they match by place."""
-    levels = [Level(accounts[0], session, charge.uses)]
+    levels = [Level(accounts[0], session, charge.uses, charge.activation)]
     for place, (account, asked) in enumerate(zip(accounts[1:], charge.levels, strict=True)):
         if place == len(session.levels):
             session.levels.append(new_book(session, asked.address, asked.billing))
         terms = zip(charge.uses, asked.quotes, asked.denied, strict=True)
         uses = tuple([replace(use, quote=quote, denied=denied) for use, quote, denied in terms])
-        levels.append(Level(account, session.levels[place], uses))
+        levels.append(Level(account, session.levels[place], uses, asked.activation))
     return levels
 
 

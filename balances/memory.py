@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from balances import books, charges, holdings, levels, renewals, transfers
+from balances import books, charges, holdings, levels, renewals, states, transfers
 from balances.audit import check_transit, examine, total
 from balances.books import AccountBook, BucketBook, Purse, SessionBook
 from balances.keys import SHARDS, encode, shard_of
@@ -51,6 +51,7 @@ from balances.ledger import (
     Renewed,
     Session,
     SessionState,
+    Stale,
     Subscribed,
     Subscription,
     Taken,
@@ -153,10 +154,13 @@ class MemoryLedger:
             billing=new.billing,
             cap=new.cap,
             opened_at=now,
+            status=new.status,
+            validity=new.validity,
         )
         self._addresses[new.id] = address
         self._owners |= dict.fromkeys(new.identities, address)
         self.shards[shard].accounts[new.id] = account
+        self._watch_state(account)
         return account.view()
 
     def _check_identities(self, identities: tuple[Identity, ...], account: str) -> None:
@@ -185,8 +189,9 @@ class MemoryLedger:
         ids = sorted((id for id in self._addresses if encode(id) > encode(after)), key=encode)
         return tuple([self._book(self._addresses[id]).view() for id in ids[:limit]])
 
-    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:  # noqa: ARG002
+    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:
         account = self._book(address)
+        status, validity = account.status, account.validity
         limit = account.credit_limit if change.credit_limit is None else change.credit_limit
         identities = account.identities if change.identities is None else change.identities
         if limit < account.credit_limit and account.money.remaining + limit < 0:
@@ -198,6 +203,7 @@ class MemoryLedger:
         account.credit_limit = limit
         if change.cap is not None:
             account.cap = change.cap if change.cap >= 0 else None
+        account.validity = account.validity if change.validity is None else change.validity
         if limit < 0 or not account.countable():
             raise OutOfRange("credit limit")
         for identity in account.identities:
@@ -205,6 +211,13 @@ class MemoryLedger:
         self._owners |= dict.fromkeys(identities, account.address)
         account.identities = identities
         self.shards[address.shard].accounts[address.account] = account
+        about: dict[str, str | int] = {"at": now, "operation": ""}
+        if account.status is not status:
+            self._put(account, (), cause=states.STATUS, reference=account.status.value, **about)
+        if account.validity != validity:
+            cause, reference = states.Happening.EXTENSION.value, states.said(account.validity)
+            self._put(account, (), cause=cause, reference=reference, **about)
+        self._watch_state(account)
         return account.view()
 
     def _put(self, account: AccountBook, lines: tuple[Line, ...], **about: str | int) -> str:
@@ -282,6 +295,9 @@ class MemoryLedger:
             return repeated
         if not 0 < movement.amount < LIMIT:
             raise OutOfRange("amount")
+        extension = movement.extension
+        if extension is not None and extension.version != account.version:
+            raise Stale(account.address.account)
         shard, name = self.shards[movement.address.shard], account.address.account
         loan = shard.loans.get(name)
         repaid = min(movement.amount, loan.outstanding) if loan else 0
@@ -303,6 +319,13 @@ class MemoryLedger:
             del shard.loans[name]
             if left:
                 shard.loans[name] = msgspec.structs.replace(loan, outstanding=left)
+        if extension is not None:
+            happening = states.extended(account.status)
+            account.status = states.NEXT.get((account.status, happening), account.status)
+            account.validity, account.version = extension.validity, account.version + 1
+            about |= {"reference": states.said(extension.validity)}
+            self._put(account, (), cause=happening.value, **about)
+            self._watch_state(account)
         receipt = Receipt(entry=entry, account=account.view(), deducted=repaid)
         shard.operations[name, movement.operation] = content, receipt
         return receipt
@@ -490,8 +513,9 @@ class MemoryLedger:
         return result
 
     def _look_in_time(self, shard: Shard, account: AccountBook) -> None:
-        """Have the reaper look when the first of the account's buckets ends, and not before."""
-        times = [bucket.expires_at for bucket in account.buckets if bucket.expires_at is not None]
+        """Have the reaper look when the first of the account's buckets or its state ends, and not before."""
+        ends = [bucket.expires_at for bucket in account.buckets]
+        times = [at for at in (*ends, states.due(account.status, account.validity)) if at is not None]
         if times:
             shard.due[f"a:{account.address.account}"] = min(times)
 
@@ -513,8 +537,14 @@ class MemoryLedger:
         self.shards[lift.address.shard].operations[account.address.account, lift.operation] = content, receipt
         return receipt
 
+    def _watch_state(self, account: AccountBook) -> None:
+        """Have the reaper look at the account when time will change its state."""
+        due = states.due(account.status, account.validity)
+        if due is not None:
+            self._look_at(self.shards[account.address.shard], account, due)
+
     def _look_at(self, shard: Shard, account: AccountBook, at: int) -> None:
-        """Have the reaper look at the account's buckets then, or before."""
+        """Have the reaper look at the account then, or before."""
         name = f"a:{account.address.account}"
         shard.due[name] = min(shard.due.get(name, at), at)
 
@@ -547,6 +577,7 @@ class MemoryLedger:
             if not charges.countable(charge):
                 raise OverflowError
             answer, session, cause = charges.apply(accounts, session, charge)
+            active = charges.activated(accounts, session, charge, answer) if session else []
             begun = [account.start_clocks(charge.now) for account in accounts]
             if not all(account.countable() for account in accounts):
                 raise OverflowError
@@ -554,6 +585,12 @@ class MemoryLedger:
             return Charged(verdict=Verdict.OUT_OF_RANGE, available=available)
         if session is None:
             return answer
+        for account in active:
+            self._put(
+                account, (), at=charge.now, operation=charge.operation, cause=states.Happening.ACTIVATION.value,
+                door=charge.door, session=charge.session, reference=states.said(account.validity),
+            )  # fmt: skip
+            self._watch_state(account)
         self._put_all(
             accounts, before, [level.billing for level in charge.levels], at=charge.now, operation=charge.operation,
             cause=cause, door=charge.door, session=charge.session, reference=charge.reference,
@@ -663,7 +700,7 @@ class MemoryLedger:
                 break
             name = due[0][1]
             if name.startswith("a:"):
-                self._write_off(shard, name, now)
+                self._look_at_account(shard, name, now)
                 continue
             session = deepcopy(shard.sessions[name[2:]])
             if session.deadline > now:
@@ -689,9 +726,12 @@ class MemoryLedger:
         del shard.due[f"s:{session.id}"]
         return Lapsed(session=session.id, address=session.address, door=session.door)
 
-    def _write_off(self, shard: Shard, name: str, now: int) -> None:
-        """Debit what is left in expired buckets that hold no reservation, and remove them."""
+    def _look_at_account(self, shard: Shard, name: str, now: int) -> None:
+        """Move it on if time has changed its state; write off expired buckets that hold no reservation."""
         account = deepcopy(shard.accounts[name[2:]])
+        for happening, status in states.passed(account.status, account.validity, now):
+            account.status, account.version = status, account.version + 1
+            self._put(account, (), at=now, operation="", cause=happening.value)
         before = account.purses()
         expired = [bucket for bucket in account.buckets if bucket.expires_at is not None and bucket.expires_at <= now]
         settled = [bucket for bucket in expired if not bucket.purse.reserved]
@@ -704,10 +744,11 @@ class MemoryLedger:
         if lines:
             self._put(account, lines, at=now, operation="", cause="expired")
         times = [bucket.expires_at for bucket in account.buckets if bucket.expires_at is not None]
-        if times:  # one that is still reserved is looked at again in a while
-            shard.due[name] = min(now + RETRY if expires_at <= now else expires_at for expires_at in times)
-        else:
-            del shard.due[name]
+        again = [now + RETRY if at <= now else at for at in times]  # one that is still reserved: in a while
+        state = states.due(account.status, account.validity)
+        del shard.due[name]
+        for at in again if state is None else [*again, state]:
+            self._look_at(shard, account, at)
 
     async def locate(self, session: str) -> Address | None:
         found = [shard.sessions[session] for shard in self.shards if session in shard.sessions]

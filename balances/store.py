@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from balances import books, levels, renewals, transfers, wire
+from balances import books, levels, renewals, states, transfers, wire
 from balances.audit import Findings, check_transit, examine, total
 from balances.books import AccountBook, Purse, SessionBook
 from balances.confirmation import Confirmation
@@ -52,12 +52,14 @@ from balances.ledger import (
     Renewal,
     Renewed,
     Session,
+    Stale,
     Subscribed,
     Subscription,
     Taken,
     TooMany,
     Transfer,
     Unavailable,
+    Validity,
     Verdict,
 )
 from balances.link import Link
@@ -75,7 +77,7 @@ from balances.scripts import VERBS, script
 from balances.server import Durability, StoreRefused, check_server
 from balances.wire import bounded, pack, text, unpack
 
-FORMAT = 7
+FORMAT = 8
 """Version of how data lie in the store."""
 
 _BEGINNINGS = (Phase.OPEN, Phase.EVENT)
@@ -94,6 +96,7 @@ _ERRORS: dict[bytes, type[LedgerError]] = {
     b"too-many": TooMany,
     b"subscribed": Subscribed,
     b"not-subscribed": NotSubscribed,
+    b"stale": Stale,
 }
 
 
@@ -176,7 +179,7 @@ class StoreLedger:
             raise OutOfRange("credit limit")
         claimed = await self._claim(new.identities, address)
         packed = wire.pack_account(new, now)
-        names = [self.keys[shard].account(new.id), self.keys[shard].accounts]
+        names = [self.keys[shard].account(new.id), self.keys[shard].accounts, self.keys[shard].due]
         try:
             if shard == own:
                 names.append(self.keys[own].directory(new.id))
@@ -260,7 +263,7 @@ class StoreLedger:
         addresses = [Address(shard=shard, account=text(name)) for name, shard in found]
         return tuple(await asyncio.gather(*[self.account(address) for address in addresses]))
 
-    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:  # noqa: ARG002
+    async def change_account(self, address: Address, change: AccountChange, now: int) -> Account:
         if change.identities is not None:
             await self.account(address)
         claimed = await self._claim(change.identities or (), address)
@@ -270,10 +273,14 @@ class StoreLedger:
             False if change.credit_limit is None else bounded(change.credit_limit),
             False if change.identities is None else wire.pack_identities(change.identities),
             False if change.cap is None else bounded(max(-1, change.cap)),
+            *_validity(change.validity),
+            address.account,
+            now,
         ]
-        keys = [self.keys[address.shard].account(address.account)]
+        keys = self.keys[address.shard]
+        names = [keys.account(address.account), keys.entries(address.account), keys.outbox, keys.due]
         try:
-            _, packed, before = await self._do("change", keys, address.account, pack(fields))
+            _, packed, before = await self._do("change", names, address.account, pack(fields))
         except LedgerError:
             await self._unclaim(claimed, address)
             raise
@@ -314,7 +321,10 @@ class StoreLedger:
             OPERATIONS_KEPT,
             REPAYMENT,
         ]
-        return await self._do_once("credit", movement.address, movement.operation, fields)
+        if movement.extension is not None:
+            fields += [movement.extension.version, *_validity(movement.extension.validity)]
+        due = [self.keys[movement.address.shard].due]
+        return await self._do_once("credit", movement.address, movement.operation, fields, due)
 
     async def lend(self, lending: Lending) -> Receipt:
         fields = [
@@ -514,6 +524,9 @@ class StoreLedger:
             above = [level.address.account for level in charge.levels]
             names += [name for each in above for name in (keys.account(each), keys.entries(each), keys.live(each))]
             args.append(wire.pack_levels(charge))
+        activations = wire.pack_activations(charge)
+        if activations is not None:
+            args += [activations] if charge.levels else [b"", activations]
         reply: bytes = await self.link.script(self.scripts["charge"], names, args)
         return wire.read_charged(reply)
 
@@ -624,6 +637,11 @@ class StoreLedger:
         for answer in answers:
             if not isinstance(answer, Charged) or answer.verdict is not Verdict.NO_ACCOUNT:
                 raise Unavailable(f"the canary's charge was answered {answer!r}")
+
+
+def _validity(validity: Validity | None) -> list[object]:
+    """A new validity and how entries refer to it; False: it stays as it is."""
+    return [False, -1, ""] if validity is None else [*wire.validity_fields(validity), states.said(validity)]
 
 
 def _fingerprint(content: bytes) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgpack
 
+from balances import states
 from balances.books import AccountBook, BucketBook, KeyBook, Purse, SessionBook
 from balances.ledger import (
     Address,
@@ -36,6 +37,7 @@ from balances.ledger import (
     SubscriptionState,
     Transfer,
     Unit,
+    Validity,
     Verdict,
 )
 from balances.meters import MeterBook
@@ -181,6 +183,17 @@ def pack_levels(charge: Charge) -> bytes:
     return pack(fields)
 
 
+def pack_activations(charge: Charge) -> bytes | None:
+    """What may begin with a charge as ``charge.lua`` says; None: nothing does."""
+    asked = [charge.activation, *[level.activation for level in charge.levels]]
+    if not any(asked):
+        return None
+    fields: list[object] = []
+    for validity in asked:
+        fields += [False] * 3 if validity is None else [*validity_fields(validity), states.said(validity)]
+    return pack(fields)
+
+
 def read_charged(reply: bytes) -> Charged:
     """The answer to a charge, first time or replayed."""
     replayed, conflict = reply[:1] != b"0", reply[:1] == b"2"
@@ -251,11 +264,16 @@ def unpack_identities(packed: bytes) -> tuple[Identity, ...]:
 
 
 def pack_account(new: NewAccount, now: int) -> bytes:
-    """A new account as ``lua/lib/account.lua`` says: 17 fields of header, no buckets."""
+    """A new account as ``lua/lib/account.lua`` says: 19 fields of header, no buckets."""
     counters = [0, 0, 0, 0]
-    head: list[object] = [1, Status.ACTIVE.value, new.plan, new.currency, new.credit_limit, *counters]
-    tie = [new.billing.value, -1 if new.cap is None else new.cap]
+    head: list[object] = [1, new.status.value, new.plan, new.currency, new.credit_limit, *counters]
+    tie = [new.billing.value, -1 if new.cap is None else new.cap, *validity_fields(new.validity)]
     return pack([*head, now, new.parent or "", pack_identities(new.identities), 0, b"", b"", *tie])
+
+
+def validity_fields(validity: Validity) -> list[int]:
+    """When it ends, and when the grace ends; -1: never."""
+    return [-1 if at is None else bounded(at) for at in (validity.until, validity.grace_until)]
 
 
 def read_account(address: Address, packed: bytes) -> AccountBook:
@@ -274,8 +292,11 @@ def read_account(address: Address, packed: bytes) -> AccountBook:
         given=fields[12],
         billing=Billing(text(fields[15])),
         cap=None if fields[16] < 0 else fields[16],
+        validity=Validity(
+            until=None if fields[17] < 0 else fields[17], grace_until=None if fields[18] < 0 else fields[18]
+        ),
     )
-    for at in range(17, len(fields), 11):
+    for at in range(19, len(fields), 11):
         name, offer, unit, initial, priority, expires, credited, debited, reserved, starts, lasts = fields[at : at + 11]
         purse = Purse(credited, debited, reserved)
         expires_at = None if expires < 0 else expires

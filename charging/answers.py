@@ -45,6 +45,8 @@ REASONS = {
     "insufficient-credit": Reason.NO_CREDIT,
     CAPPED: Reason.LIMIT_REACHED,
     "barred": Reason.BARRED,
+    Status.PRE_ACTIVE.value: Reason.BARRED,
+    Status.GRACE.value: Reason.BARRED,
     Status.SUSPENDED.value: Reason.BARRED,
     Status.CLOSED.value: Reason.BARRED,
     "unrateable": Reason.UNRATEABLE,
@@ -56,6 +58,8 @@ REASONS = {
 ABOVE = {
     "insufficient-credit": "whose wallet pays has not enough credit",
     CAPPED: "a spending limit is reached",
+    Status.PRE_ACTIVE.value: "whose wallet pays is not active yet",
+    Status.GRACE.value: "whose wallet pays is not valid any more",
     Status.SUSPENDED.value: "whose wallet pays is suspended",
     Status.CLOSED.value: "whose wallet pays is closed",
 }

@@ -4,7 +4,7 @@
 -- Everything is read, computed and checked before the first write.
 -- A function of a library, since it runs with every request: what is defined here is defined once, when it is loaded. So
 -- every variable that speaks of a call is set anew at its beginning, in charge() below.
--- uses: numbers price account outbox session meters holdings levels
+-- uses: numbers price account outbox session meters holdings levels states
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 due  6 session  7 the account's open sessions
 --       8 the session's earlier answers; for each level up the chain: its account, its entries, its open sessions
@@ -13,7 +13,9 @@
 --         total or -1, wanted, least, packed quote or "", denied or false
 --       2 reference of the ledger entries, or ""
 --       3 packed, if there are levels up the chain, for each: account, version, billing, and for each use: packed quote
---         or "", denied or false
+--         or "", denied or false; else ""
+--       4 packed, if the life of an account may begin with this, for each level: end of validity or -1, end of grace or -1,
+--         what the entry says of them; or false, false, false
 -- Output  "0", or "1" for a replay, "2" for a replay to other content; then the packed answer: verdict, spent,
 --         available, names of meters that warn or false, account up the chain that could not or false; for each grant:
 --         key, granted, cost, settled, final 0/1, refused or "", terms, ms until a bucket that pays ends or -1
@@ -67,7 +69,7 @@ local function refusal(level, i, key)
     if not key then return unsettled(level, i) end
     if denied_at(level, i) then return denied_at(level, i) end
     if not meters_known(level.a, quote_of(key).meters) then return 'too-many-keys' end
-    return r[i * 8 + U_WANTED] > 0 and level.a[STATUS] ~= 'active' and level.a[STATUS]
+    return r[i * 8 + U_WANTED] > 0 and refused_by_state(level.a, quote_of(key), level.activation)
 end
 
 local function blame(level)
@@ -346,6 +348,28 @@ local function apply()
     return update()
 end
 
+-- Was anything that is not free granted or used?
+local function began()
+    for i = 1, USES do
+        local at = i * 8
+        local key = (grants[at - 6] > 0 or r[at + U_USED] > 0 or r[at + U_TOTAL] > 0) and find_key(payer.s, r[at + U_KEY])
+        if key and not is_free(quote_of(key)) then return true end
+    end
+    return false
+end
+
+-- Begins the lives that this charge begins; the levels say so.
+local function activate()
+    if not began() then return end
+    for n = 1, #levels do
+        local level = levels[n]
+        local begins = level.activation
+        if begins and level.a[STATUS] == 'pre-active' then
+            level.activated = extend(level.a, begins[1], begins[2])
+        end
+    end
+end
+
 local function decide()
     local said = apply()
     for n = 1, #levels do
@@ -358,10 +382,10 @@ end
 -- The levels of the request, their accounts not yet read.
 local function levels_of(KEYS, packed)
     local found = { {
-        a_name = ACCOUNT, version = r[2], key = KEYS[1], entries = KEYS[2], live = KEYS[7],
-        a = false, old = false, s = false, keys = false, begins = false, metered = false, -- room, made at once
+        a_name = ACCOUNT, version = r[2], key = KEYS[1], entries = KEYS[2], live = KEYS[7], activation = false,
+        a = false, old = false, s = false, keys = false, begins = false, metered = false, activated = false, -- room
     } }
-    local above = packed and open_packed(packed) or {}
+    local above = packed and packed ~= '' and open_packed(packed) or {}
     for at = 1, #above, 3 + 2 * USES do
         local n, quotes, denied = #found, {}, {}
         for i = 1, USES do quotes[i], denied[i] = above[at + 1 + 2 * i], above[at + 2 + 2 * i] end
@@ -384,6 +408,10 @@ local function charge(KEYS, ARGV)
     grants, short = {}, false
     levels = levels_of(KEYS, ARGV[3])
     payer = payer_of(levels)
+    local activations = ARGV[4] and open_packed(ARGV[4]) or {}
+    for i = 1, #activations, 3 do
+        levels[(i + 2) / 3].activation = activations[i] and { activations[i], activations[i + 1], activations[i + 2] }
+    end
     for n = 1, #levels do
         levels[n].a = read_account(levels[n].key)
         if not levels[n].a then return say('no-account', 0, 0) end
@@ -417,12 +445,21 @@ local function charge(KEYS, ARGV)
     local before, record, dropped = keep_answer(s, operation, fingerprint, sequence, answer)
     local packed = pack(s)
     for n = 1, #levels do levels[n].metered = seal_meters(levels[n].a) end
+    if #activations > 0 and verdict == 'done' then activate() end
 
     -- From here on only writes, which cannot fail.
+    for n = 1, #activations / 3 do
+        local level = levels[n]
+        if level.activated then
+            local until_ = level.activation[3]
+            write_entry({ NOW, level.a_name, operation, level.activated, DOOR, session, until_ }, KEYS[3], level.entries)
+            watch_state(level.a, level.a_name, KEYS[5])
+        end
+    end
     local changed = book_all(levels, NOW, operation, cause, DOOR, session, ARGV[2], KEYS[4], KEYS[3])
     for n = 1, #levels do
         local level = levels[n]
-        if changed[n] or level.metered then call('SET', level.key, pack(level.a)) end
+        if changed[n] or level.metered or level.activated then call('SET', level.key, pack(level.a)) end
         if level.begins then call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
     end
     write_earlier(KEYS[8], before, record, dropped)

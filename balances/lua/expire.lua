@@ -1,7 +1,8 @@
 #!lua
--- expire: looks at what is due in a shard: sessions nobody renewed lapse, expired buckets are written off.
+-- expire: looks at what is due in a shard: sessions nobody renewed lapse, expired buckets are written off, accounts whose
+-- validity or grace is over move on.
 -- An entry in the sorted set may be early, because renewals do not move it; then it is put where it belongs.
--- uses: numbers price account retired outbox session meters holdings levels
+-- uses: numbers price account retired outbox session meters holdings levels states
 --
 -- KEYS  1 due  2 outbox  3 house
 -- ARGV  1 packed: now, entries to look at, window (ms), retry (ms); key prefixes: account, its entries, session, live,
@@ -53,9 +54,11 @@ local function look_at_session(name, id)
     end
 end
 
-local function write_off(name, id)
+local function look_at_account(name, id)
     local a = read_account(ACCOUNT .. id)
     if not a then return redis.call('ZREM', KEYS[1], name) end
+    local causes = pass_states(a, NOW)
+    for i = 1, #causes do write_entry({ NOW, id, '', causes[i], '', '', '' }, KEYS[2], ENTRIES .. id) end
     local old, gone, again = copy(a), {}, nil
     for b = FIRST, #a, STRIDE do
         local expires = a[b + EXPIRES]
@@ -68,10 +71,10 @@ local function write_off(name, id)
         end
     end
     book(a, old, { NOW, id, '', 'expired', '', '', '' }, KEYS[3], KEYS[2], ENTRIES .. id)
-    if #gone > 0 then
-        retire(a, gone)
-        redis.call('SET', ACCOUNT .. id, cmsgpack.pack(a))
-    end
+    if #gone > 0 then retire(a, gone) end
+    if #gone + #causes > 0 then redis.call('SET', ACCOUNT .. id, cmsgpack.pack(a)) end
+    local state = state_due(a)
+    if state >= 0 then again = again and min(again, state) or state end
     if again then
         redis.call('ZADD', KEYS[1], digits(again), name)
     else
@@ -85,7 +88,7 @@ for _ = 1, LOOKS do
     if string.sub(name, 1, 2) == 's:' then
         look_at_session(name, string.sub(name, 3))
     else
-        write_off(name, string.sub(name, 3))
+        look_at_account(name, string.sub(name, 3))
     end
 end
 return lapsed

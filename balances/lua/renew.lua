@@ -1,7 +1,7 @@
 #!lua
 -- renew: the next period of a subscription that is due: debited, what was left carried over or gone, the new bucket given.
 -- Whoever comes second finds another due time, and does nothing.
--- uses: numbers account retired outbox subscription
+-- uses: numbers account retired outbox states subscription
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 its subscriptions  6 renewals  7 due
 -- ARGV  1 packed: account, operation, offer, due time, period or false, when to try again for money or -1, for other

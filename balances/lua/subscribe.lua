@@ -1,6 +1,6 @@
 #!lua
 -- subscribe: debits the first period of an offer that renews and gives its bucket, once.
--- uses: numbers account outbox operation subscription
+-- uses: numbers account outbox operation states subscription
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 operation  6 its subscriptions  7 renewals  8 due
 -- ARGV  1 packed: account, operation, fingerprint, offer, period, cause, now, window (ms)  2 its name among the renewals

@@ -1,6 +1,6 @@
 #!lua
 -- unsubscribe: ends a subscription, once; what is paid for may be used up to the end of its period.
--- uses: numbers account outbox operation subscription
+-- uses: numbers account outbox operation states subscription
 --
 -- KEYS  1 account  2 its entries  3 outbox  4 house  5 operation  6 its subscriptions  7 renewals  8 due
 -- ARGV  1 packed: account, operation, fingerprint, offer, cause, now, window (ms)  2 its name among the renewals

@@ -48,6 +48,11 @@ CAUSES = {
     "renewal-failed": "subscription not renewed",
     "subscription-ended": "subscription ended unrenewed",
     "unsubscribed": "subscription ended by request",
+    "activation": "active from now on",
+    "extension": "validity changed",
+    "expiry": "validity over, in grace",
+    "closing": "grace over, closed",
+    "status": "state changed by an operator",
     "limit-lifted": "spending limit lifted by consent",
 }
 """The causes in the ledger's entries as a person would say them; others stand for themselves."""

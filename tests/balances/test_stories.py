@@ -15,6 +15,7 @@ from balances.ledger import (
     Charge,
     Charged,
     Empty,
+    Extension,
     Gift,
     Lapse,
     Ledger,
@@ -26,6 +27,7 @@ from balances.ledger import (
     Movement,
     NewAccount,
     NewSubscription,
+    OutOfRange,
     Overage,
     Period,
     Phase,
@@ -37,6 +39,7 @@ from balances.ledger import (
     Transfer,
     Unit,
     Use,
+    Validity,
 )
 from balances.price import Price, Step
 from balances.transfers import carry, on_its_way
@@ -54,7 +57,9 @@ def read_stories() -> list[Story]:
     for path in sorted((Path(__file__).parent / "stories").glob("*.story")):
         for line in path.read_text().splitlines():
             text = line.partition(" # ")[0].strip()
-            if text.startswith("story "):
+            if line.startswith("    ") and text:
+                stories[-1].lines[-1] += f" {text}"
+            elif text.startswith("story "):
                 stories.append(Story(f"{path.stem}: {text[6:]}"))
             elif text:
                 stories[-1].lines.append(text)
@@ -70,6 +75,15 @@ def pairs(words: list[str]) -> dict[str, Any]:
     return found
 
 
+def validity(options: dict[str, Any]) -> Validity:
+    return Validity(until=options.get("until"), grace_until=options.get("grace_until"))
+
+
+def stretch(text: object) -> Validity:
+    """``UNTIL`` or ``UNTIL:GRACE_UNTIL``."""
+    return Validity(**dict(zip(("until", "grace_until"), map(int, str(text).split(":")), strict=False)))
+
+
 class Teller:
     """Does on a ledger what the lines say and checks what they expect."""
 
@@ -80,6 +94,7 @@ class Teller:
         self.quotes: dict[str, Quote] = {}
         self.addresses: dict[str, Address] = {}
         self.transfers: dict[str, Transfer] = {}
+        self.activation: Validity | None = None
 
     async def tell(self, line: str) -> None:
         action, _, expected = (part.strip() for part in line.partition("->"))
@@ -134,6 +149,7 @@ class Teller:
         new = NewAccount(
             id=words[0], plan="plan", currency="EUR", credit_limit=options.get("limit", 0),
             parent=options.get("parent"), billing=Billing(options.get("billing", "own")),
+            status=Status(options.get("status", "active")), validity=validity(options),
         )  # fmt: skip
         self.addresses[words[0]] = (await self.ledger.open_account(new, self.now)).address
         if options.get("money"):
@@ -148,10 +164,15 @@ class Teller:
         )
 
     async def do_credit(self, words: list[str], expected: str) -> None:
-        account, operation, amount = words
+        account, operation, amount, *rest = words
+        options = pairs(rest)
+        extension = None
+        if "extends" in options:
+            extension = Extension(version=options["version"], validity=stretch(options["extends"]))
         movement = Movement(
-            address=self.addresses[account], operation=operation, amount=int(amount), cause="topup", now=self.now
-        )
+            address=self.addresses[account], operation=operation, amount=int(amount), cause="topup", now=self.now,
+            extension=extension,
+        )  # fmt: skip
         await self.expect_of(self.ledger.credit(movement), expected)
 
     async def do_lend(self, words: list[str], expected: str) -> None:
@@ -260,6 +281,21 @@ class Teller:
         change = AccountChange(status=Status(words[1]))
         await self.ledger.change_account(self.addresses[words[0]], change, self.now)
 
+    async def do_valid(self, words: list[str], _: str) -> None:
+        change = AccountChange(validity=validity(pairs(words[1:])))
+        await self.ledger.change_account(self.addresses[words[0]], change, self.now)
+
+    async def do_unsound(self, words: list[str], _: str) -> None:
+        with pytest.raises(OutOfRange):
+            validity(pairs(words))
+
+    async def do_life(self, words: list[str], expected: str) -> None:
+        account = await self.ledger.account(self.addresses[words[0]])
+        options = pairs(expected.split())
+        ends = {name: options.pop(name) for name in ("until", "grace_until") if name in options}
+        self.expect(account.validity, ends)
+        self.expect(account, options)
+
     async def do_expire(self, _: list[str], expected: str) -> None:
         lapsed = await self.ledger.expire(self.now)
         assert sorted(found.session for found in lapsed) == expected.split()
@@ -338,6 +374,7 @@ class Teller:
                     billing=tie,
                     quotes=tuple(self.quotes[name] if name else None for name in names),
                     denied=(None,) * len(items),
+                    activation=self.activation,
                 )
             )
         return tuple(found)
@@ -347,6 +384,7 @@ class Teller:
         options = pairs(head[2:])
         address = self.addresses[options.get("account", "ann")]
         self.operations += 1
+        self.activation = stretch(options["activate"]) if "activate" in options else None
         charge = Charge(
             address=address,
             version=options.get("version", (await self.ledger.account(address)).version),
@@ -361,6 +399,7 @@ class Teller:
             levels=await self.levels(address, items),
             lapse=Lapse(options.get("lapse", "release")),
             empty=Empty(options.get("empty", "keep")),
+            activation=self.activation,
         )
         self.check(await self.ledger.charge(charge), expected)
 

@@ -20,6 +20,7 @@ from balances.ledger import (
     Charge,
     Empty,
     Entry,
+    Extension,
     Gift,
     Identity,
     IdentityType,
@@ -46,6 +47,7 @@ from balances.ledger import (
     Transfer,
     Unit,
     Use,
+    Validity,
 )
 from balances.link import Link
 from balances.memory import DAY, TRANSFER_OUT, MemoryLedger, Shard
@@ -56,7 +58,20 @@ from balances.store import StoreLedger
 from balances.transfers import TRANSFER_IN, carry, landing, transfer_name
 from tests.ledgers import chain_above
 
-SPOILT = ("charge", "expire", "refund", "credit", "lend", "send", "arrive", "subscribe", "unsubscribe", "renew")
+SPOILT = (
+    "open",
+    "change",
+    "charge",
+    "expire",
+    "refund",
+    "credit",
+    "lend",
+    "send",
+    "arrive",
+    "subscribe",
+    "unsubscribe",
+    "renew",
+)
 """Scripts in which bugs are planted."""
 
 SHARDS = 2
@@ -686,3 +701,65 @@ class Chained(Machine):
         session = f"event{self.operations}"
         self.send(Phase.EVENT, session, [Use(key="k1", unit=Unit.OCTETS, wanted=wanted, quote=quote)])
         self.refund("ann", "r1", session, True, units)
+
+
+validities = st.builds(
+    lambda life, grace: (life, None if life is None or grace is None else life + grace),
+    st.one_of(st.none(), st.integers(0, 90)),
+    st.one_of(st.none(), st.integers(0, 90)),
+)
+"""Ends from now on."""
+
+
+class Living(Machine):
+    """Its accounts are opened to be used first, run out and are extended, up the chain too."""
+
+    @initialize(money=amounts)
+    def two_accounts(self, money: int) -> None:
+        self.open("dad", 0, None)
+        self.open("bob", 0, "dad", Billing.RESOLD)
+        self.open("ann", 30, "bob", Billing.SHARED)
+        for account in ("ann", "bob", "dad"):
+            self.move(account, money + 100, True)
+            self.live(account, Status.PRE_ACTIVE, (None, None))
+
+    def validity(self, ends: tuple[int | None, int | None]) -> Validity:
+        until, grace_until = (None if end is None else self.now + end for end in ends)
+        return Validity(until=until, grace_until=grace_until)
+
+    @rule(
+        account=st.sampled_from(["ann", "bob", "dad"]),
+        status=st.one_of(st.none(), st.sampled_from(Status)),
+        ends=st.one_of(st.none(), validities),
+    )
+    def live(self, account: str, status: Status | None, ends: tuple[int | None, int | None] | None) -> None:
+        change = AccountChange(status=status, validity=None if ends is None else self.validity(ends))
+        self.same(lambda ledger: ledger.change_account(self.address(account), change, self.now))
+
+    @rule(id=st.sampled_from(["eve", "fay"]), status=st.sampled_from(Status), ends=validities)
+    def open_for_so_long(self, id: str, status: Status, ends: tuple[int | None, int | None]) -> None:
+        new = NewAccount(id=id, plan="p", currency="EUR", status=status, validity=self.validity(ends))
+        self.same(lambda ledger: ledger.open_account(new, self.now))
+
+    @rule(
+        account=st.sampled_from(["ann", "bob", "dad"]),
+        ends=validities,
+        fresh=st.sampled_from([True, True, False]),
+        current=st.sampled_from([True, True, True, False]),
+    )
+    def extend(self, account: str, ends: tuple[int | None, int | None], fresh: bool, current: bool) -> None:
+        address = self.address(account)
+        version = self.runner.run(self.memory.account(address)).version + (not current)
+        movement = Movement(
+            address=address, operation=self.operation(fresh), amount=5, cause="c", now=self.now,
+            extension=Extension(version=version, validity=self.validity(ends)),
+        )  # fmt: skip
+        self.same(lambda ledger: ledger.credit(movement))
+
+    def send(self, phase: Phase, session: str, uses: Sequence[Use], life: int = 50, **rest: Any) -> None:
+        begins = self.validity((life, 2 * life)) if self.operations % 3 else None
+        super().send(phase, session, uses, life, activation=begins, **rest)
+
+    def levels(self, address: Address, uses: Sequence[Use]) -> tuple[Level, ...]:
+        begins = self.validity((70, None)) if self.operations % 4 else None
+        return tuple(msgspec.structs.replace(level, activation=begins) for level in super().levels(address, uses))

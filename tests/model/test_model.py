@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from balances.link import ReplyError
 from balances.scripts import assemble
-from tests.model.machine import SPOILT, Chained, Machine, Subscribers, Treasury, UsedUp
+from tests.model.machine import SPOILT, Chained, Living, Machine, Subscribers, Treasury, UsedUp
 
 QUIET = list(HealthCheck)
 
@@ -20,7 +20,7 @@ EXAMPLES = int(os.environ.get("OCS_MODEL_EXAMPLES", "0"))
 """How many lives, other ones each time; 0: fifty, the same each time."""
 
 
-@pytest.mark.parametrize("machine", [Machine, Chained, Treasury, Subscribers])
+@pytest.mark.parametrize("machine", [Machine, Chained, Living, Treasury, Subscribers])
 def test_store_does_what_memory_says(store_url: str, machine: type[Machine]) -> None:
     class Sound(machine):  # type: ignore[valid-type,misc]
         url = store_url
@@ -68,7 +68,7 @@ BUGS = {
     "lets a grant pass the limit at which it is slowed down": ("if stretch then", "if false then"),
     "ignores the credit limit": ("- a[RESERVED] + a[CREDIT_LIMIT]\n", "- a[RESERVED]\n"),
     "accepts old terms": ("if levels[n].a[VERSION] ~= levels[n].version then", "if false then"),
-    "grants to the suspended": ("level.a[STATUS] ~= 'active' and level.a[STATUS]", "false"),
+    "grants to the suspended": ("    return status\nend", "    return false\nend"),
     "keeps a late debit beside the real one": ("k[PROVISIONAL] = true", "k[PROVISIONAL] = false"),
     "lets the record of an open session fade": (
         "call('SET', KEYS[6], packed)\n",
@@ -138,6 +138,17 @@ RENEWAL_BUGS = {
         "('ZADD', due, 'LT', digits(first)",
     ),
 }
+
+
+LIFE_BUGS = {
+    "begins no life": ("if #activations > 0 and verdict == 'done' then", "if false then"),
+    "does not store a life that begins": (" or level.activated then call", " then call"),
+}
+
+
+@pytest.mark.parametrize("bug", LIFE_BUGS)
+def test_a_planted_bug_in_lives_is_found(store_url: str, bug: str) -> None:
+    hunt(Living, store_url, *LIFE_BUGS[bug])
 
 
 @pytest.mark.parametrize("bug", BUGS)

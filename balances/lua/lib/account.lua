@@ -4,7 +4,8 @@ local VERSION, STATUS, PLAN, CURRENCY, CREDIT_LIMIT = 1, 2, 3, 4, 5
 local CREDITED, DEBITED, RESERVED, OVERRUN = 6, 7, 8, 9
 local OPENED_AT, PARENT, IDENTITIES, GIVEN, RETIRED, METERS = 10, 11, 12, 13, 14, 15
 local BILLING, CAP = 16, 17 -- whose wallet pays; money a month that a member may spend, or -1
-local FIRST, STRIDE = 18, 11
+local UNTIL, GRACE_UNTIL = 18, 19 -- the ends of its validity and of its grace, or -1
+local FIRST, STRIDE = 20, 11
 -- Offsets in a bucket; its id is at 0, expiry -1 is never. LASTS: -1, or how long it is good for from its first use on,
 -- while that is to come.
 local OFFER, UNIT, INITIAL, PRIORITY, EXPIRES, B_CREDITED, B_DEBITED, B_RESERVED = 1, 2, 3, 4, 5, 6, 7, 8

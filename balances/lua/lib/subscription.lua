@@ -41,9 +41,10 @@ local function end_buckets(a, s, at)
     end
 end
 
--- Has the reaper look when the first of the account's buckets ends, and not before.
+-- Has the reaper look when the first of the account's buckets or its state ends, and not before.
 local function look_in_time(a, due, account)
-    local first
+    local state, first = state_due(a), nil
+    if state >= 0 then first = state end
     for b = FIRST, #a, STRIDE do
         local ends = a[b + EXPIRES]
         if ends >= 0 then first = first and min(first, ends) or ends end

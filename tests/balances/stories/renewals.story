@@ -128,7 +128,7 @@ status ann closed
 now 3000
 renew ann gig 3000 fee=10 amount=50 ends_at=4000 -> ended
 money ann -> debited=20
-entries ann -> topup subscription renewal-failed renewal subscription-ended
+entries ann -> topup subscription status renewal-failed status renewal status subscription-ended
 
 story what a session holds of the last period still pays, and is not carried over
 quote data steps=-:1:1 offers=gig
