@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from balances import levels
-from balances.ledger import Billing, Level, Metering, Quote, Record, Status, Use
+from balances import levels, states
+from balances.ledger import Billing, Level, Metering, Quote, Record, Status, Use, Validity
 from balances.price import FREE
+from charging import life
 from charging.catalogue import periods, terms
 from charging.catalogue.model import Catalogue
 from charging.event import ChargingEvent, Reason, ServiceKind
@@ -47,45 +48,55 @@ class Quotation(Record, frozen=True, kw_only=True):
     chain: Chain
     by_level: tuple[tuple[Quoted, ...], ...]
     told: tuple[Quoted, ...]
+    activations: tuple[Validity | None, ...]
+    """By level: how long an account lives whose life begins with this use; None: it does not begin."""
 
 
 def quote(catalogue: Catalogue, chain: Chain, event: ChargingEvent, kind: ServiceKind | None) -> Quotation:
     """The conditions of each item on each level."""
+    begun = tuple([_activation(catalogue, account, event) for account in chain.accounts])
     if len(chain.accounts) == 1:
-        quoted = _quoted(catalogue, chain.own, event, kind)
-        return Quotation(chain=chain, by_level=(quoted,), told=quoted)
+        quoted = _quoted(catalogue, chain.own, event, kind, begun[0])
+        return Quotation(chain=chain, by_level=(quoted,), told=quoted, activations=begun)
     event = replace(event, splits=False)  # a grant may outlast a change of one plan's rate, but not of several plans'
     by_level: list[tuple[Quoted, ...]] = []
     plan = ""
     for place, account in enumerate(chain.accounts):
         shared = place > 0 and chain.ties[place - 1] is Billing.SHARED
         plan = plan if shared else account.plan
-        caller = replace(chain.own, plan=plan, status=account.status, currency=account.currency)
-        by_level.append(_quoted(catalogue, caller, event, kind))
+        caller = replace(chain.own, plan=plan, status=account.status, until=account.until, currency=account.currency)
+        by_level.append(_quoted(catalogue, caller, event, kind, begun[place]))
     for place, tie in enumerate(chain.ties):
         if tie is Billing.SHARED:
             member = chain.accounts[place]
             by_level[place + 1] = tuple([_capped(each, member, event.at) for each in by_level[place + 1]])
-            by_level[place] = tuple([_free(each, member) for each in by_level[place]])
+            by_level[place] = tuple([_free(each, member, begun[place]) for each in by_level[place]])
     told = chain.payer
     others = [quoted for place, quoted in enumerate(by_level) if place != told]
     by_level[told] = tuple([_no_longer(each, ones) for each, *ones in zip(by_level[told], *others, strict=True)])
-    return Quotation(chain=chain, by_level=tuple(by_level), told=by_level[told])
+    return Quotation(chain=chain, by_level=tuple(by_level), told=by_level[told], activations=begun)
+
+
+def _activation(catalogue: Catalogue, account: Subscriber, event: ChargingEvent) -> Validity | None:
+    if account.status is not Status.PRE_ACTIVE:
+        return None
+    return life.activation(catalogue.find(account.plan, event.at), account.status, event.now)
 
 
 def _quoted(
-    catalogue: Catalogue, account: Subscriber, event: ChargingEvent, kind: ServiceKind | None
-) -> tuple[Quoted, ...]:
-    quoter = Quoter(catalogue, account, event, kind)
+    catalogue: Catalogue, account: Subscriber, event: ChargingEvent, kind: ServiceKind | None,
+    activation: Validity | None,
+) -> tuple[Quoted, ...]:  # fmt: skip
+    quoter = Quoter(catalogue, account, event, kind, activation)
     return tuple([quoter.quote(item) for item in event.items])
 
 
-def _free(quoted: Quoted, member: Subscriber) -> Quoted:
+def _free(quoted: Quoted, member: Subscriber, activation: Validity | None) -> Quoted:
     """Nothing to pay for who shares a wallet; only its own state may forbid the use."""
-    quote = None if quoted.quote is None else Quote(price=FREE, terms=quoted.quote.terms)
-    active = member.status is Status.ACTIVE
-    why = "" if active else f"the account is {member.status}"
-    return replace(quoted, quote=quote, denied=Reason.NONE if active else Reason.BARRED, why=why)
+    free = None if quoted.quote is None else Quote(price=FREE, terms=quoted.quote.terms)
+    barred = quoted.quote is not None and states.refusal(member.status, quoted.quote, activation) is not None
+    why = f"the account is {member.status}" if barred else ""
+    return replace(quoted, quote=free, denied=Reason.BARRED if barred else Reason.NONE, why=why)
 
 
 def _capped(quoted: Quoted, member: Subscriber, at: int) -> Quoted:
@@ -136,6 +147,7 @@ def above(quotation: Quotation) -> tuple[Level, ...]:
                 billing=quotation.chain.ties[place - 1],
                 quotes=tuple([each.quote for each in quoted]),
                 denied=tuple([_denial(each, one) for each, one in zip(quoted, told, strict=True)]),
+                activation=quotation.activations[place],
             )
         )
     return tuple(found)

@@ -313,6 +313,7 @@ class Engine:
             deadline=life.deadline,
             uses=told if alone else chain.own_uses(quotation, told),
             levels=() if alone else chain.above(quotation),
+            activation=quotation.activations[0],
             lapse=life.lapse,
             empty=life.empty,
             context=event.context,

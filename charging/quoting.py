@@ -5,7 +5,8 @@ What an item is counted in, which rate holds, how much is wanted: decided here, 
 
 from msgspec.structs import replace
 
-from balances.ledger import Empty, Lapse, Quote, Record, Status, Unit, Use
+from balances import states
+from balances.ledger import Empty, Lapse, Quote, Record, Status, Unit, Use, Validity
 from balances.money import LIMIT
 from balances.price import Price, Step
 from charging.catalogue import terms
@@ -55,9 +56,16 @@ class Quoter:
     """Quotes the items of one request of one subscriber."""
 
     def __init__(
-        self, catalogue: Catalogue, subscriber: Subscriber, event: ChargingEvent, kind: ServiceKind | None = None
+        self,
+        catalogue: Catalogue,
+        subscriber: Subscriber,
+        event: ChargingEvent,
+        kind: ServiceKind | None = None,
+        activation: Validity | None = None,
     ) -> None:
-        """``kind`` is what the session is about, for a request that does not say."""
+        """``kind`` is what the session is about, for a request that does not say; ``activation`` how long the
+        subscriber lives if its life begins with this use."""
+        self.activation = activation
         self.matcher = Matcher(catalogue, subscriber.plan, subscriber.currency, event.service, event.door, event.at)
         self.subscriber = subscriber
         self.event = event
@@ -83,7 +91,7 @@ class Quoter:
         quoted = self._timed(self._since(quoted))
         if item.wanted and item.unit not in (None, quoted.unit):
             return _denied(quoted, Reason.UNRATEABLE, f"{rate.name} is not priced per {item.unit}")
-        if self.subscriber.status is not Status.ACTIVE:
+        if quoted.quote and states.refusal(self.subscriber.status, quoted.quote, self.activation):
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
         return quoted
 
@@ -102,16 +110,20 @@ class Quoter:
         service, held, item = quoted.service, quoted.held, quoted.item
         if service is None or held is None or quoted.quote is None or self.event.phase is Phase.EVENT:
             return quoted
-        if not quoted.quote.meters and self.matcher.is_steady(held):
-            return quoted
         longest = max(service.validity, service.most if service.unit is Unit.SECONDS else 0)
         horizon = self.event.at + longest * 1000
+        over = self.subscriber.until if self.subscriber.status is Status.ACTIVE else None
+        dies = over is not None and over < horizon
+        if not dies and not quoted.quote.meters and self.matcher.is_steady(held):
+            return quoted
         change = self.matcher.changes_at(held, item.rating_group, item.service_id, horizon)
         ends = [each.ends_at for each in quoted.quote.meters if each.ends_at < horizon]
+        if over is not None and dies:
+            ends.append(over)
         change = min(ends, default=None) if change is None else min([change, *ends])
         if change is None:
             return quoted
-        if self.event.splits and service.unit is not Unit.SECONDS:
+        if self.event.splits and service.unit is not Unit.SECONDS and not (dies and change == over):
             outlasting = self._outlasting(quoted, held, service, change)
             if outlasting is not None:
                 return replace(quoted, quote=outlasting)
@@ -182,7 +194,7 @@ class Quoter:
             return _denied(quoted, Reason.UNRATEABLE, why)
         packed = terms.encode(self.known, Unit.MONEY) if self.known else b""
         quoted = replace(quoted, quote=Quote(price=AT_PAR, terms=packed))
-        if self.subscriber.status is not Status.ACTIVE:
+        if self.subscriber.status is not Status.ACTIVE and self.activation is None:
             return _denied(quoted, Reason.BARRED, f"the account is {self.subscriber.status}")
         if item.wanted == 0:
             return _denied(quoted, Reason.UNRATEABLE, "an amount of money is needed")

@@ -51,6 +51,8 @@ class Subscriber(Record, frozen=True, kw_only=True):
     address: Address
     version: int
     status: Status
+    until: int | None = None
+    """An active one is so until then (milliseconds); None: for ever."""
     plan: str
     currency: str
     identities: tuple[Identity, ...]
@@ -65,6 +67,7 @@ def subscriber(account: Account) -> Subscriber:
         address=account.address,
         version=account.version,
         status=account.status,
+        until=account.validity.until,
         plan=sys.intern(account.plan),  # many subscribers share few of them
         currency=sys.intern(account.currency),
         identities=account.identities,

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from balances.ledger import Empty, Lapse, Metering, Quote, Record, Unit
 from charging.catalogue.decks import Deck
+from charging.catalogue.life import Life
 from charging.catalogue.periods import Meter
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
@@ -125,6 +126,8 @@ class Plan(Record, frozen=True, kw_only=True):
     tax: tuple[int, int] | None = None
     """The share of every price that is tax, as numerator and denominator."""
     wallet: Wallet = Wallet()
+    life: Life | None = None
+    """None: its accounts are active until an operator says otherwise."""
     successors: tuple[tuple[int, "Plan"], ...] = ()
     """The plans that replace this one, and from when on (milliseconds), in order."""
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import msgspec
 
 from balances.ledger import Record
-from charging.catalogue import conditions, meters, offers, quantities, rates, wallets
+from charging.catalogue import conditions, life, meters, offers, quantities, rates, wallets
 from charging.catalogue.decks import Deck
 from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.model import Offer
@@ -67,7 +67,7 @@ def plan(findings: Findings, name: str, entry: Entry, materials: Materials) -> P
         name=name, currency=written.currency, currencies=factors,
         country=country.written.code if country else "", rules=rules, source=entry.source(), clock=clock,
         timed=bool(windows) or dated, tax=_tax(findings, entry, written.tax),
-        wallet=wallets.wallet(findings, entry),
+        wallet=wallets.wallet(findings, entry), life=life.life(findings, entry),
     )  # fmt: skip
 
 

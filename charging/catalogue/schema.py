@@ -176,6 +176,22 @@ class TransferText(Written, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     daily: int | None = None
 
 
+class ExtendingText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A top-up of so much lets an account live on for so long."""
+
+    topup: str
+    by: str
+
+
+class LifeText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long accounts live, and from when on."""
+
+    begins: Literal["opening", "first use", "top-up"] = "opening"
+    active: str = ""
+    grace: str = ""
+    extends: tuple[ExtendingText, ...] = ()
+
+
 class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a subscriber may use, per kind of service."""
 
@@ -187,6 +203,7 @@ class PlanText(Written, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tax: str = ""
     replaces: str = ""
     since: date | None = None
+    life: LifeText | None = None
     loan: LoanText | None = None
     transfer: TransferText | None = None
     warn_below: Words = ()

@@ -9,6 +9,8 @@ from ocs.cli.client import Session, is_identity, json_option, key_option, once, 
 from ocs.cli.purse import alerts, loan, transfer
 from ocs.cli.subscriptions import subscribe, subscriptions, unsubscribe
 
+STATES = ["suspended", "active", "closed", "grace", "pre-active"]
+
 
 @click.group()
 def account() -> None:
@@ -125,12 +127,24 @@ def give(session: Session, id: str, offer: str, key: str | None, as_json: bool) 
 
 @account.command()
 @click.argument("id")
-@click.option("--status", default="suspended", type=click.Choice(["suspended", "active", "closed"]), show_default=True)
+@click.option("--status", default="suspended", type=click.Choice(STATES), show_default=True)
 @json_option
 @click.pass_obj
 def suspend(session: Session, id: str, status: str, as_json: bool) -> None:
     """Suspend an account: nothing is granted to it any more. ``--status active`` takes it back."""
     show(session.call("PATCH", "v1", "accounts", id, body={"status": status}), as_json, _one)
+
+
+@account.command()
+@click.argument("id")
+@click.option("--until", required=True, help="Active until then (RFC 3339), or never to have it last for ever.")
+@click.option("--grace", default="never", show_default=True, help="In grace until then, and closed after that.")
+@json_option
+@click.pass_obj
+def extend(session: Session, id: str, until: str, grace: str, as_json: bool) -> None:
+    """Give an account another validity; one in grace is active again."""
+    ends = {name: None if at == "never" else at for name, at in (("valid_until", until), ("grace_until", grace))}
+    show(session.call("PATCH", "v1", "accounts", id, body=ends), as_json, _one)
 
 
 @account.command()
@@ -173,6 +187,8 @@ def _one(data: Any) -> object:
         ("", ""),
         [
             ("status", data["status"]),
+            *([("valid until", data["valid_until"])] if data["valid_until"] else []),
+            *([("grace until", data["grace_until"])] if data["grace_until"] else []),
             ("plan", data["plan"]),
             *([("parent", f"{data['parent']} ({data['billing']})")] if data["parent"] else []),
             *([("cap a month", f"{data['cap']} {currency}")] if data["cap"] else []),

@@ -1,6 +1,7 @@
 """Accounts: open, read, find, list, change."""
 
 import asyncio
+from datetime import datetime
 
 from msgspec import UNSET
 
@@ -13,9 +14,13 @@ from balances.ledger import (
     NewAccount,
     NoSuchAccount,
     NotChargeable,
+    OutOfRange,
     Status,
+    Validity,
 )
 from balances.money import AmountError, parse_amount
+from charging.catalogue.plan import Plan
+from charging.life import opening
 from ocs.http.auth import Role
 from ocs.http.house import Call, House, Operation, Reply
 from ocs.http.meters import meter_views
@@ -49,6 +54,33 @@ def read_amount(text: str, pointer: str) -> int:
         raise invalid(pointer, str(error)) from None
 
 
+def read_moment(text: str, pointer: str) -> int:
+    """Milliseconds since 1970; raises Problem."""
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise ValueError("no offset")
+        return int(at.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise invalid(pointer, "A time with its offset, such as 2027-01-01T00:00:00Z.") from None
+
+
+def _validity(terms: AccountPatch) -> Validity | None:
+    """None: it stays as it is; raises Problem."""
+    if (terms.valid_until is UNSET) != (terms.grace_until is UNSET):
+        raise invalid("/valid_until", "valid_until and grace_until stand together; either may be null.")
+    if terms.valid_until is UNSET or terms.grace_until is UNSET:
+        return None
+    until = None if terms.valid_until is None else read_moment(terms.valid_until, "/valid_until")
+    grace_until = None if terms.grace_until is None else read_moment(terms.grace_until, "/grace_until")
+    try:
+        return Validity(until=until, grace_until=grace_until)
+    except OutOfRange:
+        raise invalid(
+            "/grace_until", "Grace ends after the validity, which has an end, and before the year 10000."
+        ) from None
+
+
 def _credit_limit(text: str) -> int:
     limit = read_amount(text, "/credit_limit")
     if limit < 0:
@@ -75,12 +107,13 @@ def _identities(given: Identities) -> tuple[Identity, ...]:
     return tuple(Identity(type=one.type, value=one.value) for one in given)
 
 
-def _check_plan(house: House, name: str, currency: str) -> None:
+def _check_plan(house: House, name: str, currency: str) -> Plan:
     plan = house.engine.catalogue.find(name)
     if plan is None:
         raise Problem(Kind.UNKNOWN_PLAN, f"The catalogue has no plan {name!r}.")
     if currency not in plan.currencies:
         raise Problem(Kind.WRONG_CURRENCY, f"Plan {name!r} is in {plan.currency}, and not converted to {currency}.")
+    return plan.at(house.clock())
 
 
 async def _view(house: House, account: Account) -> AccountView:
@@ -90,7 +123,7 @@ async def _view(house: House, account: Account) -> AccountView:
 
 async def create(house: House, call: Call[AccountCreate, None]) -> Reply:
     new = call.body
-    _check_plan(house, new.plan, new.currency)
+    status, validity = opening(_check_plan(house, new.plan, new.currency), house.clock())
     try:
         account = await house.ledger.open_account(
             NewAccount(
@@ -102,6 +135,8 @@ async def create(house: House, call: Call[AccountCreate, None]) -> Reply:
                 parent=new.parent,
                 billing=new.billing,
                 cap=_cap(new.cap),
+                status=status,
+                validity=validity,
             ),
             house.clock(),
         )
@@ -132,6 +167,7 @@ async def listing(house: House, call: Call[None, AccountsQuery]) -> Reply:
 
 async def change(house: House, call: Call[AccountPatch, None]) -> Reply:
     terms = call.body
+    validity = _validity(terms)
     address = await resolve(house, call.path["account"])
     if terms.plan is not UNSET:
         _check_plan(house, terms.plan, (await house.ledger.account(address)).currency)
@@ -143,12 +179,13 @@ async def change(house: House, call: Call[AccountPatch, None]) -> Reply:
             credit_limit=None if terms.credit_limit is UNSET else _credit_limit(terms.credit_limit),
             identities=None if terms.identities is UNSET else _identities(terms.identities),
             cap=None if terms.cap is UNSET else _cap(terms.cap, no_cap=-1),
+            validity=validity,
         ),
         house.clock(),
     )
     if terms.status in (Status.SUSPENDED, Status.CLOSED):
         house.barred(address)
-    elif (terms.plan, terms.status, terms.cap) != (UNSET, UNSET, UNSET):
+    elif validity or (terms.plan, terms.status, terms.cap) != (UNSET, UNSET, UNSET):
         house.changed(address)
     elif terms.credit_limit is not UNSET:
         house.credited(address)
@@ -192,7 +229,7 @@ OPERATIONS = (
     Operation(
         method="PATCH",
         path="/v1/accounts/{account}",
-        summary="Change an account's plan, status, credit limit or identities",
+        summary="Change an account's plan, status, validity, credit limit or identities",
         handler=change,
         role=Role.OPERATE,
         body=AccountPatch,

@@ -28,6 +28,8 @@ IdentityName = Annotated[
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=256)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code.")]
+Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
+"""A time that is told us: RFC 3339, with its offset."""
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, description="RFC 3339, UTC, milliseconds.")]
 
 
@@ -63,7 +65,10 @@ class AccountCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class AccountPatch(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New terms; what is left out stays as it is. Identities replace all former ones."""
+    """New terms; what is left out stays as it is. Identities replace all former ones.
+
+    ``valid_until`` and ``grace_until`` stand together: null is for ever, and never closed.
+    """
 
     plan: Name | UnsetType = UNSET
     status: Status | UnsetType = UNSET
@@ -71,6 +76,8 @@ class AccountPatch(Request, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     identities: Identities | UnsetType = UNSET
     cap: Amount | UnsetType | None = UNSET
     """null: none any more."""
+    valid_until: Time | UnsetType | None = UNSET
+    grace_until: Time | UnsetType | None = UNSET
 
 
 class TopUpCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -280,6 +287,10 @@ class AccountView(Record, frozen=True, kw_only=True):
     billing: Billing
     cap: Amount | None
     opened_at: Moment
+    valid_until: Moment | None
+    """Active until then; null: for ever."""
+    grace_until: Moment | None
+    """In grace from then on until then, and closed after that; null: never closed."""
     money: MoneyView
     buckets: tuple[BucketView, ...]
     meters: tuple[MeterView, ...]

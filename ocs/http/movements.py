@@ -11,6 +11,7 @@ from fractions import Fraction
 from balances.ledger import Lift, Movement
 from balances.money import format_amount
 from charging.gifts import WrongCurrency, gift
+from charging.life import credit
 from ocs.http.accounts import read_amount, resolve
 from ocs.http.auth import Role
 from ocs.http.house import Call, House, Operation, Reply
@@ -44,7 +45,7 @@ async def top_up(house: House, call: Call[TopUpCreate, None]) -> Reply:
         reference=call.body.reference,
         now=house.clock(),
     )
-    receipt = await house.ledger.credit(movement)
+    receipt = await credit(house.ledger, house.engine.catalogue, movement)
     if not receipt.repeated:
         house.credited(movement.address)
     return Reply(

@@ -20,6 +20,7 @@ from balances.ledger import (
     OperationConflict,
     OutOfRange,
     Record,
+    Stale,
     Subscribed,
     Taken,
     TooMany,
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NO_SUCH_ACCOUNT = "no-such-account"
     NO_SUCH_SESSION = "no-such-session"
+    ACCOUNT_CHANGED = "account-changed"
     TAKEN = "taken"
     OPERATION_CONFLICT = "operation-conflict"
     SESSION_ENDED = "session-ended"
@@ -108,6 +110,7 @@ TITLES: dict[Kind, tuple[int, str]] = {
     Kind.LOAN_OUTSTANDING: (422, "A loan is still to be repaid"),
     Kind.NOT_NEEDED: (422, "Enough is available without a loan"),
     Kind.TOO_MANY_TRANSFERS: (429, "As many transfers as may be were sent today"),
+    Kind.ACCOUNT_CHANGED: (409, "The account changed meanwhile, again and again; try again"),
     Kind.OUT_OF_RANGE: (422, "The amount leaves the range in which counting is exact"),
     Kind.NOT_REASONABLE: (422, "The request makes no sense"),
     Kind.OUTCOME_UNKNOWN: (503, "The store did not answer in time"),
@@ -126,6 +129,7 @@ LEDGER: dict[type[LedgerError], Kind] = {
     OperationConflict: Kind.OPERATION_CONFLICT,
     InsufficientFunds: Kind.INSUFFICIENT_FUNDS,
     OutOfRange: Kind.OUT_OF_RANGE,
+    Stale: Kind.ACCOUNT_CHANGED,
     LoanOutstanding: Kind.LOAN_OUTSTANDING,
     NotNeeded: Kind.NOT_NEEDED,
     TooMany: Kind.TOO_MANY_TRANSFERS,

@@ -64,6 +64,10 @@ def moment(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
+def _moment(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else moment(milliseconds)
+
+
 def quantity(unit: str, amount: int) -> int | str:
     """Units as they are, money as a decimal string."""
     return amount if unit in UNITS else format_amount(amount)
@@ -129,6 +133,8 @@ def account_view(account: Account, sessions: Iterable[Session], meters: tuple[Me
         billing=account.billing,
         cap=None if account.cap is None else format_amount(account.cap),
         opened_at=moment(account.opened_at),
+        valid_until=_moment(account.validity.until),
+        grace_until=_moment(account.validity.grace_until),
         money=money_view(account),
         buckets=tuple(bucket_view(bucket) for bucket in account.buckets),
         meters=meters,

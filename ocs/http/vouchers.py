@@ -1,6 +1,5 @@
 """Vouchers: batches are made and switched, codes are redeemed. Codes are shown once, when they are made."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -8,10 +7,10 @@ from msgspec import Meta
 from balances.ledger import Record
 from balances.money import format_amount
 from balances.vouchers import Batch, BatchState, Refused, Worth, readable
-from ocs.http.accounts import read_amount, resolve
+from ocs.http.accounts import read_amount, read_moment, resolve
 from ocs.http.auth import Role
 from ocs.http.house import Call, House, Operation, Reply
-from ocs.http.models import Amount, Currency, Moment, MoneyView, Name, Request
+from ocs.http.models import Amount, Currency, Moment, MoneyView, Name, Request, Time
 from ocs.http.problems import Kind, Problem, invalid
 from ocs.http.views import moment, money_view
 from ocs.vouchers.redeemer import Locked, NotForIt, NotRedeemed, Redeemer
@@ -36,7 +35,7 @@ class BatchCreate(Request, frozen=True, kw_only=True, forbid_unknown_fields=True
     amount: Amount | None = None
     currency: Currency | None = None
     offer: Name | None = None
-    expires_at: Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})] | None = None
+    expires_at: Time | None = None
 
 
 class BatchPatch(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,13 +127,7 @@ def _worth(house: House, body: BatchCreate) -> Worth:
 def _expiry(house: House, body: BatchCreate) -> int | None:
     if body.expires_at is None:
         return None
-    try:
-        at = datetime.fromisoformat(body.expires_at)
-        if at.tzinfo is None:
-            raise ValueError("no offset")
-        expires_at = int(at.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise invalid("/expires_at", "A time with its offset, such as 2027-01-01T00:00:00Z.") from None
+    expires_at = read_moment(body.expires_at, "/expires_at")
     if expires_at <= house.clock():
         raise invalid("/expires_at", "That is over already.")
     return expires_at

@@ -11,6 +11,7 @@ from balances.vouchers import Batch, Claim, Refused, Vouchers, normal
 from charging.catalogue import Catalogue
 from charging.catalogue.model import Offer
 from charging.gifts import WrongCurrency, gift
+from charging.life import credit
 from ocs.chores import repeat
 from ocs.metrics import Metrics
 from ocs.vouchers.settings import VoucherSettings
@@ -144,7 +145,7 @@ class Redeemer:
                 reference=f"{batch.id} #{claim.serial}",
                 now=now,
             )
-            receipt = await self._ledger.credit(movement)
+            receipt = await credit(self._ledger, self._catalogue(), movement)
         if not claim.done:
             await self.vouchers.settle(claim)
         return receipt

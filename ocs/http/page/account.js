@@ -117,9 +117,9 @@ async function drawNow(account) {
   const [entries, { loan }, { subscriptions }] = await Promise.all([newest(account.id), get(path(account.id, "/loans")), get(path(account.id, "/subscriptions"))]);
   if (shown !== account.id) return;
   const { currency, money } = account;
-  const kind = { active: "ok", suspended: "warn", closed: "bad" }[account.status] ?? "";
+  const kind = { active: "ok", "pre-active": "", grace: "warn", suspended: "warn", closed: "bad" }[account.status] ?? "";
   $("account-head").replaceChildren(el("h2", {}, account.id, " ", el("span", { class: `badge ${kind}` }, account.status)),
-    el("p", { class: "names" }, [account.plan, account.parent ? `${account.billing} under ${account.parent}` : "", account.cap ? `cap ${account.cap} a month` : "", ...account.identities.map((one) => `${one.type} ${one.value}`)].filter(Boolean).join(" · ")));
+    el("p", { class: "names" }, [account.plan, account.parent ? `${account.billing} under ${account.parent}` : "", account.cap ? `cap ${account.cap} a month` : "", account.valid_until ? `valid until ${account.valid_until.slice(0, 10)}` : "", account.grace_until ? `grace until ${account.grace_until.slice(0, 10)}` : "", ...account.identities.map((one) => `${one.type} ${one.value}`)].filter(Boolean).join(" · ")));
   const figures = [["available", money.available], ["reserved", money.reserved], ["balance", money.balance], ["credit limit", account.credit_limit]];
   if (loan) figures.push(["loan to repay", loan.outstanding]);
   if (Number(money.overrun)) figures.push(["overrun", money.overrun]);
