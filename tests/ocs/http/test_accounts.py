@@ -18,6 +18,8 @@ async def test_an_account_is_opened_and_read_back(desk: Desk) -> None:
         "billing": "own",
         "cap": None,
         "opened_at": "2026-01-15T10:00:00.000Z",
+        "valid_until": None,
+        "grace_until": None,
         "money": {"balance": "0.00", "reserved": "0.00", "available": "2.50", "overrun": "0.00"},
         "buckets": [],
         "meters": [],
