@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from balances.ledger import LAST_DAY, Record, Validity
@@ -99,11 +100,11 @@ def _extends(findings: Findings, entry: Entry, written: LifeText) -> tuple[Exten
     found: list[Extending] = []
     for place, text in enumerate(written.extends):
         path = ("life", "extends", place)
-        amount, currency = findings.read(entry, path, lambda text=text: quantities.money(text.topup), (1, ""))  # type: ignore[misc]
+        amount, currency = findings.read(entry, (*path, "topup"), partial(quantities.money, text.topup), (1, ""))
         if currency not in ("", entry.written.currency):
             message = f"topup is in {currency}, the plan in {entry.written.currency}"
             findings.problem(entry.source(*path), message, "wrong currency")
-        by = findings.read(entry, path, lambda text=text: days(text.by), Days(count=1, months=False))  # type: ignore[misc]
+        by = findings.read(entry, (*path, "by"), partial(days, text.by), Days(count=1, months=False))
         if found and amount <= found[-1].amount:
             findings.problem(entry.source(*path), "the amounts must rise", "the last that is reached counts")
         found.append(Extending(amount=amount, by=by))

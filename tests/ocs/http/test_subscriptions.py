@@ -84,4 +84,5 @@ async def test_who_cannot_pay_is_not_active_or_asks_for_nonsense_gets_nothing(de
     await desk.client.patch("/v1/accounts/alice", json={"status": "suspended"})
     problem(await desk.post(PATH, {"offer": "monthly"}, "s1"), 422, "not-active")
     assert await desk.get(PATH) == {"subscriptions": []}
-    assert (await desk.get("/v1/accounts/alice/entries"))["entries"] == []
+    told = (await desk.get("/v1/accounts/alice/entries"))["entries"]
+    assert [entry["cause"] for entry in told] == ["status"], "nothing but the operator's change of the state"
