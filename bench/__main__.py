@@ -64,14 +64,16 @@ TRIES = 2
 
 
 def perform(
-    runs: tuple[Run, ...], more: list[Extra], durations: Durations, say: Console, keep: Callable[[Results], None]
+    runs: tuple[Run, ...],
+    more: list[Extra],
+    durations: Durations,
+    say: Console,
+    keep: Callable[[Results], None],
+    results: Results,
 ) -> Results:
-    """All measurements. What is found so far is handed to ``keep`` each time: an hour is long."""
-    results = Results(
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        machine=f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}",
-        load=os.getloadavg()[0],
-    )
+    """All measurements that ``results`` has not. What is found so far is handed to ``keep``: an hour is long."""
+    runs = tuple(run for run in runs if run not in [report.run for report in results.reports])
+    more = [extra for extra in more if getattr(results, extra[0]) is None]
     lasts = sum(seconds_of(run, durations) for run in runs) + sum(seconds for _, seconds, _ in more)
     say.print(f"{len(runs) + len(more)} measurements, about {max(1, round(lasts / 60))} minutes", style="bold")
     begun = time.monotonic()
@@ -101,6 +103,14 @@ def perform(
     for field, _, find in more:
         found(field, attempt(field, find))
     return results
+
+
+def _none_yet() -> Results:
+    return Results(
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}",
+        load=os.getloadavg()[0],
+    )
 
 
 def _choose(options: argparse.Namespace) -> tuple[Run, ...]:
@@ -138,9 +148,12 @@ def main() -> None:
     parser.add_argument("--search", type=float, help="seconds for each rate tried")
     parser.add_argument("--seconds", type=float, help="seconds for each rate measured")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--go-on", action="store_true", help="measure only what that file has not yet")
     parser.add_argument("--plot", type=Path, help="draw latency over rate (SVG)")
     parser.add_argument("--document", type=Path, metavar="JSON", help="measure nothing; renew docs/performance.md")
     options = parser.parse_args()
+    if options.go_on and not options.json:
+        parser.error("--go-on wants the file of --json")
     say = Console(width=int(os.environ.get("COLUMNS", "200")))
     try:
         if options.document:
@@ -152,7 +165,9 @@ def main() -> None:
         )
         os.environ.setdefault("OCS_SIP_CREDIT__ANSWER_WITHIN_MS", "10000")  # lateness is measured, not answered 503
         more = [] if options.profiles else extras_of(options.full, durations, say)
-        results = perform(_choose(options), more, durations, say, lambda found: _write(options.json, found))
+        known = _read(options.json) if options.go_on and options.json.exists() else _none_yet()
+        known = msgspec.structs.replace(known, uncounted=())
+        results = perform(_choose(options), more, durations, say, lambda found: _write(options.json, found), known)
     except BenchFailed as failure:
         sys.exit(f"bench: this run does not count: {failure}")
     for part in (show.head, show.runs, show.sums, show.targets):
