@@ -46,6 +46,7 @@ class Wire:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
+        self.octets = 0
         self.sent: asyncio.Queue[bytes] = asyncio.Queue()
 
     def send(self, data: bytes) -> None:
