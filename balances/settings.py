@@ -42,6 +42,10 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reaper_batch: int = 100
     """Sessions lapsed per shard in one look; where there are more the next look follows at once."""
 
+    ended_sessions: int = 86_400
+    """Seconds for which the store keeps what it answered to a session that has ended: so long a repeat is answered as
+    before, and late usage is settled. It is most of the memory that traffic takes."""
+
     journal: bool = True
     """Write every ledger entry to files, durably, under ``<daemon.directory>/journal``."""
 
@@ -66,6 +70,8 @@ class BalancesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("timeout", "patience", "in_flight", "reaper_interval", "reaper_batch"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
+        if not 60 <= self.ended_sessions <= 30 * 86_400:
+            raise ValueError("ended_sessions must be between 60 s and 30 days")
         if self.journal_file_size < 65_536:
             raise ValueError("journal_file_size is below 65536: every few entries would begin a new file")
         if self.journal_file_age <= 0:

@@ -34,10 +34,14 @@ def memory(count: int) -> Memory:
             )  # fmt: skip
             load.step(PACE, count / PACE)
             time.sleep(2)  # until what was written is journalled
+            open_octets, worker_mb = (server.stored() - idle) / count, server.memory() / 1e6
+            load.finish()
+            time.sleep(2)
             found = Memory(
                 account_octets=(idle - empty) / count,
-                session_octets=(server.stored() - idle) / count,
-                worker_mb=server.memory() / 1e6,
+                session_octets=open_octets,
+                ended_octets=(server.stored() - idle) / count,
+                worker_mb=worker_mb,
                 sessions=count,
             )
             load.stop()

@@ -72,6 +72,8 @@ class Sip(Record, frozen=True, kw_only=True):
 class Memory(Record, frozen=True, kw_only=True):
     account_octets: float
     session_octets: float
+    ended_octets: float
+    """Of a session that has ended, three requests answered, and of its part in the account's latest entries."""
     worker_mb: float
     sessions: int
 

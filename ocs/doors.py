@@ -120,7 +120,11 @@ class Charging:
             stack.push_async_callback(link.close)
             tracing = _tracing(stack, config.tracing)
             traced = tracing.link(link) if tracing else link
-            ledger = StoreLedger(traced, confirmation=await _confirmation(stack, config.balances, target, name))
+            ledger = StoreLedger(
+                traced,
+                window=config.balances.ended_sessions * 1000,
+                confirmation=await _confirmation(stack, config.balances, target, name),
+            )
             for warning in await ledger.prepare(config.balances.durability):
                 log.warning("%s", warning)
             archive = Archive(link) if config.charging.catalogue_from == "store" else None

@@ -37,7 +37,7 @@ RESULTS = Results(
         report("hot", 50, 13_000),
         report("data-1", 50, 9_000, fsync="always"),
     ),
-    memory=Memory(account_octets=621, session_octets=1_501, worker_mb=119, sessions=100_000),
+    memory=Memory(account_octets=621, session_octets=1_501, ended_octets=1_159, worker_mb=119, sessions=100_000),
     rival=1_000,
 )
 
