@@ -204,6 +204,8 @@ class MemoryLedger:
         if change.cap is not None:
             account.cap = change.cap if change.cap >= 0 else None
         account.validity = account.validity if change.validity is None else change.validity
+        if account.validity != validity and change.status is None:
+            account.status = states.revived(status, account.validity, now)
         if limit < 0 or not account.countable():
             raise OutOfRange("credit limit")
         for identity in account.identities:
@@ -212,7 +214,7 @@ class MemoryLedger:
         account.identities = identities
         self.shards[address.shard].accounts[address.account] = account
         about: dict[str, str | int] = {"at": now, "operation": ""}
-        if account.status is not status:
+        if change.status not in (None, status):
             self._put(account, (), cause=states.STATUS, reference=account.status.value, **about)
         if account.validity != validity:
             cause, reference = states.Happening.EXTENSION.value, states.said(account.validity)

@@ -6,7 +6,7 @@ state        what is granted                               what ends it
 pre-active   what is free; the first use that is not, if   that use; a top-up, if the plan says so
              the plan says so
 active       whatever the plan sells                       its validity is over
-grace        what is free                                  a top-up that extends it; the grace is over
+grace        what is free                                  a top-up or an operator extends it; the grace is over
 suspended    nothing                                       an operator; the grace is over
 closed       nothing                                       an operator
 ===========  ============================================  ==================================================
@@ -39,6 +39,9 @@ class Happening(StrEnum):
 STATUS = "status"
 """Cause of the entry of an operator's change of the state."""
 
+CAUSES = frozenset((STATUS, *Happening))
+"""Of the entries that say how an account lives: they have no lines."""
+
 NEXT = {
     (Status.PRE_ACTIVE, Happening.ACTIVATION): Status.ACTIVE,
     (Status.GRACE, Happening.EXTENSION): Status.ACTIVE,
@@ -63,6 +66,12 @@ def extended(status: Status) -> Happening:
     return Happening.ACTIVATION if status is Status.PRE_ACTIVE else Happening.EXTENSION
 
 
+def revived(status: Status, validity: Validity, now: int) -> Status:
+    """The state after an operator gave an account this validity: one that is over by now revives nothing."""
+    lasts = validity.until is None or validity.until > now
+    return NEXT.get((status, Happening.EXTENSION), status) if lasts else status
+
+
 def due(status: Status, validity: Validity) -> int | None:
     """When the state is to be looked at; None: time changes nothing."""
     if status is Status.ACTIVE:
@@ -85,3 +94,8 @@ def said(validity: Validity) -> str:
     if validity.until is None:
         return "without end"
     return f"until {EPOCH + timedelta(seconds=validity.until // 1000):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def end(said: str) -> str | None:
+    """Of a validity as entries refer to it; None: it has none."""
+    return said.removeprefix("until ") if said.startswith("until ") else None

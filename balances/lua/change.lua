@@ -24,6 +24,7 @@ a[IDENTITIES] = r[4] or a[IDENTITIES]
 a[CAP] = r[5] or a[CAP]
 local status, validity = old[STATUS] ~= a[STATUS], r[6] and (r[6] ~= a[UNTIL] or r[7] ~= a[GRACE_UNTIL])
 if r[6] then a[UNTIL], a[GRACE_UNTIL] = r[6], r[7] end
+if validity and not r[2] then revive(a, r[10]) end
 if limit < 0 or not pcall(check_range, a) then return { 'out-of-range' } end
 local packed = cmsgpack.pack(a)
 redis.call('SET', KEYS[1], packed)

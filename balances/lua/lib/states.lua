@@ -37,6 +37,11 @@ local function extend(a, until_, grace_until)
     return cause
 end
 
+-- What another validity, given by an operator, makes of the state: one that is over by now revives nothing.
+local function revive(a, now)
+    if a[STATUS] == 'grace' and (a[UNTIL] < 0 or a[UNTIL] > now) then a[STATUS] = 'active' end
+end
+
 -- Moves the account on as time has; the causes of its entries.
 local function pass_states(a, now)
     local causes = {}

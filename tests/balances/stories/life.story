@@ -136,6 +136,26 @@ now 7000
 expire
 life ann -> status=active
 
+story an operator's extension ends a grace, unless it is over already
+account ann until=2000 grace_until=3000
+now 2500
+expire
+valid ann until=2000 grace_until=4000
+life ann -> status=grace until=2000 grace_until=4000
+valid ann until=5000 grace_until=6000
+life ann -> status=active until=5000
+now 5000
+expire
+status ann suspended
+valid ann
+life ann -> status=suspended until=none
+status ann grace
+valid ann
+life ann -> status=grace
+valid ann until=9000
+life ann -> status=active until=9000
+entries ann -> expiry extension extension expiry status extension status extension
+
 story a validity that was extended is not over when it would have been
 account ann until=2000 grace_until=3000
 valid ann until=4000
