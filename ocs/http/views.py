@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from balances import states
 from balances.ledger import Account, Audit, Bucket, Entry, Line, Session, Sum, Unit
 from balances.money import format_amount
 from ocs.http.models import (
@@ -176,11 +177,12 @@ def explain(entry: Entry) -> str:
     """The entry in a sentence: why, what changed in which bucket, and what it refers to."""
     cause = CAUSES.get(entry.cause, entry.cause) or "change"
     door = f" over {entry.door}" if entry.door else ""
-    said = "; ".join(part for line in entry.lines for part in _changes(line)) or "nothing changed"
+    changed = "; ".join(part for line in entry.lines for part in _changes(line)) or "nothing changed"
+    said = "" if entry.cause in states.CAUSES else f": {changed}"
     above = f", {entry.level} above whoever used it" if entry.level else ""
     reference = f" ({_reference(entry)})" if entry.reference else ""
     margin = f"; margin {format_amount(entry.margin)}" if entry.margin else ""
-    return f"{cause[0].upper()}{cause[1:]}{door}{above}: {said}{margin}{reference}."
+    return f"{cause[0].upper()}{cause[1:]}{door}{above}{said}{margin}{reference}."
 
 
 def _reference(entry: Entry) -> str:

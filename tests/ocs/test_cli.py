@@ -55,6 +55,29 @@ def test_an_account_from_opening_to_suspension(ocs):
     assert [one["id"] for one in page["accounts"]] == ["cli-1"]
 
 
+def test_how_long_an_account_lives(ocs):
+    ocs("account", "create", "cli-life")
+    assert "valid until" not in ocs("account", "show", "cli-life").stdout
+    ends = ("--until", "2090-01-01T00:00:00Z", "--grace", "2090-02-01T00:00:00Z")
+    extended = json.loads(ocs("account", "extend", "cli-life", *ends, "--json").stdout)
+    assert (extended["status"], extended["valid_until"], extended["grace_until"]) == (
+        "active", "2090-01-01T00:00:00.000Z", "2090-02-01T00:00:00.000Z",
+    )  # fmt: skip
+    shown = ocs("account", "show", "cli-life").stdout
+    assert "valid until" in shown
+    assert "2090-01-01T00:00:00.000Z" in shown
+    assert "grace until" in shown
+    assert "2090-02-01T00:00:00.000Z" in shown
+    suspended = ocs("account", "suspend", "cli-life", "--status", "grace", "--json").stdout
+    assert json.loads(suspended)["status"] == "grace"
+    for_ever = json.loads(ocs("account", "extend", "cli-life", "--until", "never", "--json").stdout)
+    assert (for_ever["status"], for_ever["valid_until"], for_ever["grace_until"]) == ("active", None, None)
+    assert "with its offset" in ocs("account", "extend", "cli-life", "--until", "tomorrow", code=4).stderr
+    assert "Grace ends after" in ocs("account", "extend", "cli-life", "--until", "never", *ends[2:], code=4).stderr
+    assert "frozen" in ocs("account", "suspend", "cli-life", "--status", "frozen", code=2).stderr
+    assert "--until" in ocs("account", "extend", "cli-life", code=2).stderr
+
+
 def test_a_loan_and_a_transfer(ocs):
     for name in ("cli-lender", "cli-friend"):
         ocs("account", "create", name)

@@ -6,6 +6,7 @@ from balances.charges import REVERSAL
 from balances.ledger import Entry, Line, Phase
 from balances.memory import LIFTED, LOAN, REPAYMENT, TRANSFER_FEE, TRANSFER_OUT
 from balances.renewals import ENDED, FAILED, RENEWED, ROLLED_OVER, SUBSCRIBED, UNSUBSCRIBED
+from balances.states import CAUSES as LIVES
 from balances.transfers import TRANSFER_IN
 from ocs.http.movements import ADJUSTMENT, TOP_UP
 from ocs.http.views import CAUSES, explain, subject
@@ -31,6 +32,12 @@ def test_each_cause_has_words_of_its_own(cause: str) -> None:
     assert cause in CAUSES
     words = CAUSES[cause]
     assert said(cause, money(debited=100_000)) == f"{words[0].upper()}{words[1:]}: debited 0.10 EUR."
+
+
+@pytest.mark.parametrize("cause", sorted(LIVES))
+def test_what_moves_an_account_on_has_words_of_its_own(cause: str) -> None:
+    words = CAUSES[cause]
+    assert said(cause, reference="how") == f"{words[0].upper()}{words[1:]} (how)."
 
 
 def test_no_two_causes_read_alike() -> None:
