@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
-from balances.ledger import Entry, Line, Record
+from balances.ledger import Entry, Line, Record, Status
 from balances.money import format_amount
 from balances.renewals import ENDED, FAILED
+from balances.states import CAUSES, STATUS, Happening, end
 from charging.catalogue.thresholds import UseThreshold
 from ocs.http.views import moment, quantity
 from ocs.webhooks.alerts import Alerts, Standing, Watched, told
@@ -16,6 +18,11 @@ MONEY = "money"
 EVENTS = {FAILED: "renewal.failed", ENDED: "subscription.ended"}
 """By the entry's cause."""
 
+STATES: dict[str, Status] = {
+    Happening.ACTIVATION: Status.ACTIVE, Happening.EXPIRY: Status.GRACE, Happening.CLOSING: Status.CLOSED,
+}  # fmt: skip
+"""The state after an entry, by its cause; one of an operator's change says it itself."""
+
 
 class Notice(Record, frozen=True, kw_only=True):
     """The body of a webhook. ``id`` is the same however often it is sent: whoever has seen it may ignore it."""
@@ -23,7 +30,8 @@ class Notice(Record, frozen=True, kw_only=True):
     id: str
     event: str
     """``balance.low``, ``balance.depleted``, ``balance.overrun``, ``bucket.low``, ``bucket.depleted``,
-    ``bucket.expired``, ``auto-topup``, ``renewal.failed`` or ``subscription.ended``."""
+    ``bucket.expired``, ``auto-topup``, ``renewal.failed``, ``subscription.ended``, ``account.state`` or
+    ``account.extended``."""
     at: str
     account: str
     bucket: str | UnsetType = UNSET
@@ -38,6 +46,10 @@ class Notice(Record, frozen=True, kw_only=True):
     """Of a subscription, in place of bucket, asset and remaining."""
     reason: str | UnsetType = UNSET
     """Why it was not renewed: ``insufficient-funds``, or what else is in the way."""
+    state: Status | UnsetType = UNSET
+    """Of the account from now on."""
+    valid_until: str | UnsetType | None = UNSET
+    """Of an account that was activated or extended; None: for ever."""
 
 
 class Occasion(Record, frozen=True, kw_only=True):
@@ -53,6 +65,8 @@ def occasions(entry: Entry, standing: Standing) -> Iterator[Occasion]:
     """The notices of an entry of an account that stands so."""
     if entry.cause in EVENTS:
         yield Occasion(notice=_of_subscription(entry))
+    elif entry.cause in CAUSES:
+        yield Occasion(notice=_of_account(entry))
     watched = {each.bucket: each for each in standing.watched}
     for line in entry.lines:
         if line.bucket == MONEY:
@@ -69,9 +83,21 @@ def used(entry: Entry) -> bool:
 
 
 def _of_subscription(entry: Entry) -> Notice:
-    event, (offer, _, reason) = EVENTS[entry.cause], entry.reference.rpartition(" ")
+    offer, _, reason = entry.reference.rpartition(" ")
+    return replace(_plain(entry, EVENTS[entry.cause]), offer=offer, reason=reason)
+
+
+def _of_account(entry: Entry) -> Notice:
+    state = Status(entry.reference) if entry.cause == STATUS else STATES.get(entry.cause, UNSET)
+    lasts = end(entry.reference) if entry.cause in (Happening.ACTIVATION, Happening.EXTENSION) else UNSET
+    event = "account.extended" if state is UNSET else "account.state"
+    return replace(_plain(entry, event), state=state, valid_until=lasts)
+
+
+def _plain(entry: Entry, event: str) -> Notice:
+    """Of an entry without lines."""
     id = "-".join((str(entry.shard), entry.id, event))
-    return Notice(id=id, event=event, at=moment(entry.at), account=entry.account, offer=offer, reason=reason)
+    return Notice(id=id, event=event, at=moment(entry.at), account=entry.account)
 
 
 def _of_money(entry: Entry, line: Line, alerts: Alerts) -> Iterator[Occasion]:

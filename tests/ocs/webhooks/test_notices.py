@@ -136,6 +136,28 @@ def test_a_subscription_that_is_not_renewed(cause: str, event: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("cause", "reference", "event", "more"),
+    [
+        ("activation", "until 2026-05-31T00:00:00Z", "account.state",
+         {"state": "active", "valid_until": "2026-05-31T00:00:00Z"}),
+        ("activation", "without end", "account.state", {"state": "active", "valid_until": None}),
+        ("expiry", "", "account.state", {"state": "grace"}),
+        ("closing", "", "account.state", {"state": "closed"}),
+        ("status", "suspended", "account.state", {"state": "suspended"}),
+        ("extension", "until 2026-05-31T00:00:00Z", "account.extended", {"valid_until": "2026-05-31T00:00:00Z"}),
+        ("extension", "without end", "account.extended", {"valid_until": None}),
+    ],
+)  # fmt: skip
+def test_an_account_that_lives_on(cause: str, reference: str, event: str, more: dict[str, str | None]) -> None:
+    said = structs.replace(entry(cause=cause), reference=reference)
+    (one,) = occasions(said, Standing())
+    assert json.decode(json.encode(one.notice)) == {
+        "id": f"3-5-0-{event}", "event": event, "at": "1970-01-01T00:00:00.000Z", "account": "alice",
+        "threshold": None, "amount": None, **more,
+    }  # fmt: skip
+
+
 def test_other_notices_are_written_as_they_always_were() -> None:
     """They may lie in the store since an earlier version."""
     (one,) = occasions(entry(money(1, 0)), Standing())

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -74,11 +74,15 @@ def settings(directory: Path, receiver: Receiver) -> dict[str, str]:
     }
 
 
-def eventually(receiver: Receiver, account: str, expected: list[tuple[object, object]]) -> None:
+def eventually_so(found: Callable[[], object], expected: object) -> None:
     end = time.monotonic() + PATIENCE
-    while receiver.events(account) != expected:
-        assert time.monotonic() < end, receiver.events(account)
+    while (now := found()) != expected:
+        assert time.monotonic() < end, now
         time.sleep(0.05)
+
+
+def eventually(receiver: Receiver, account: str, expected: list[tuple[object, object]]) -> None:
+    eventually_so(lambda: receiver.events(account), expected)
 
 
 def told_in_the_log(house: House, ids: set[str], expected: list[tuple[int, str, str]]) -> None:
@@ -88,10 +92,7 @@ def told_in_the_log(house: House, ids: set[str], expected: list[tuple[int, str, 
         log = house.get("/v1/webhooks/deliveries", limit=1000)["deliveries"]
         return sorted((one["attempt"], one["result"], one["reason"]) for one in log if one["notice"]["id"] in ids)
 
-    end = time.monotonic() + PATIENCE
-    while (found := attempts()) != expected:
-        assert time.monotonic() < end, found
-        time.sleep(0.05)
+    eventually_so(attempts, expected)
 
 
 ALL = [("balance.depleted", "0.00"), ("balance.low", "1.00"), ("balance.low", "2.00")]
@@ -194,6 +195,37 @@ async def test_a_bundle_is_told_of_at_the_shares_that_its_offer_names(tmp_path: 
 
 
 SHARES = [("bucket.low", "50%"), ("bucket.low", "800000000")]
+
+
+def test_the_life_of_an_account_is_told(tmp_path: Path, receiver: Receiver) -> None:
+    with House(tmp_path, **settings(tmp_path, receiver)) as house:
+        wait_until_it_listens(house, receiver)
+        account = house.open_account("491704440006", "0")
+        lived: list[tuple[object, object, object]] = []
+
+        def lives(terms: dict[str, str | None], *told: tuple[str, object, object]) -> None:
+            house.patch(f"/v1/accounts/{account}", terms)
+            lived.extend(told)
+            eventually_so(lambda: heard(receiver, account), sorted(lived, key=str))
+
+        lives({"status": "suspended"}, ("account.state", "suspended", "-"))
+        lives({"status": "active"}, ("account.state", "active", "-"))
+        over = ("account.extended", "-", "2020-01-01T00:00:00Z"), ("account.state", "grace", "-")
+        lives({"valid_until": "2020-01-01T00:00:00Z", "grace_until": "2090-01-01T00:00:00Z"}, *over)
+        lives({"valid_until": None, "grace_until": None}, ("account.extended", "-", None))
+        past = {"valid_until": "2020-01-01T00:00:00Z", "grace_until": "2020-02-01T00:00:00Z"}
+        lives(past, *over, ("account.state", "closed", "-"))
+        notices = {str(one["id"]) for one in receiver.taken if one["account"] == account}
+        assert len(notices) == len(lived)
+        each = [(1, "failed", "status 503")] * len(lived) + [(2, "delivered", "")] * len(lived)
+        told_in_the_log(house, notices, each)
+        assert receiver.forged == 0
+
+
+def heard(receiver: Receiver, account: str) -> list[tuple[object, object, object]]:
+    of_it = {str(one["id"]): one for one in receiver.taken if one["account"] == account}.values()
+    said = [(one["event"], one.get("state", "-"), one.get("valid_until", "-")) for one in of_it]
+    return sorted(said, key=str)
 
 
 def test_what_was_on_its_way_when_the_daemon_was_killed_arrives(tmp_path: Path, receiver: Receiver) -> None:
