@@ -16,6 +16,7 @@ from ocs.http.tmf654.models import (
     BASE,
     TMF_630,
     AccumulatedView,
+    BucketStatus,
     Members,
     PeriodView,
     QuantityView,
@@ -72,10 +73,15 @@ async def who(house: House, account: str | None, resource: str | None) -> Accoun
     return await house.ledger.account(address)
 
 
-def _status(account: Account, bucket: Bucket | None, now: int) -> Any:
-    if bucket is not None and not bucket.runs(max(now, bucket.starts_at)):
-        return "expired"
-    return "active" if account.status is Status.ACTIVE else "suspended"
+_STATES: dict[Status, BucketStatus] = {
+    Status.PRE_ACTIVE: "suspended", Status.ACTIVE: "active", Status.GRACE: "expired", Status.SUSPENDED: "suspended",
+    Status.CLOSED: "expired",
+}  # fmt: skip
+"""What an account's state is to its buckets: its validity may be over while there is money in it."""
+
+
+def _over(bucket: Bucket, now: int) -> bool:
+    return not bucket.runs(max(now, bucket.starts_at))
 
 
 def _buckets(account: Account, now: int) -> Iterable[TmfBucketView]:
@@ -85,19 +91,22 @@ def _buckets(account: Account, now: int) -> Iterable[TmfBucketView]:
         **_named("bucket", name),
         name="money",
         usage_type="monetary",
-        status=_status(account, None, now),
+        status=_STATES[account.status],
         is_shared=account.parent is not None,
         remaining_value=value(Unit.MONEY, account.money.remaining, currency),
         reserved_value=value(Unit.MONEY, account.money.reserved, currency),
         party_account=party(name),
-        valid_for=PeriodView(start_date_time=moment(account.opened_at)),
+        valid_for=PeriodView(
+            start_date_time=moment(account.opened_at),
+            end_date_time=None if account.validity.until is None else moment(account.validity.until),
+        ),
     )
     for bucket in account.buckets:
         yield TmfBucketView(
             **_named("bucket", f"{name}{IN}{bucket.id}"),
             name=bucket.offer,
             usage_type=_USAGES[bucket.unit],
-            status=_status(account, bucket, now),
+            status="expired" if _over(bucket, now) else _STATES[account.status],
             is_shared=False,
             remaining_value=value(bucket.unit, bucket.counters.remaining, currency),
             reserved_value=value(bucket.unit, bucket.counters.reserved, currency),
@@ -116,9 +125,10 @@ def _named(resource: str, id: str) -> dict[str, str]:
 
 def _accumulated(account: Account, now: int) -> Iterable[AccumulatedView]:
     """A sum for each kind of bucket that runs."""
-    running = [view for view in _buckets(account, now) if view.status != "expired"]
-    for usage in dict.fromkeys(view.usage_type for view in running):
-        summed = [view for view in running if view.usage_type == usage]
+    running = [bucket for bucket in account.buckets if not _over(bucket, now)]
+    views = list(_buckets(msgspec.structs.replace(account, buckets=tuple(running)), now))
+    for usage in dict.fromkeys(view.usage_type for view in views):
+        summed = [view for view in views if view.usage_type == usage]
         yield AccumulatedView(
             **_named("accumulatedBalance", f"{account.address.account}{IN}{usage}"),
             name=usage,

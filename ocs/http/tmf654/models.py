@@ -16,7 +16,7 @@ BASE = "/tmf-api/prepayBalanceManagement/v4"
 
 Number = Annotated[Decimal, Meta(description="Exact: no float touches money.")]
 UsageType = Literal["monetary", "voice", "data", "sms", "other"]
-Status = Literal["active", "suspended", "expired"]
+BucketStatus = Literal["active", "suspended", "expired"]
 Words = Annotated[str, Meta(max_length=256)]
 
 
@@ -118,7 +118,7 @@ class TmfBucketView(Record, frozen=True, kw_only=True, rename="camel"):
     href: str
     name: str
     usage_type: UsageType
-    status: Status
+    status: BucketStatus
     is_shared: bool
     remaining_value: QuantityView
     reserved_value: QuantityView

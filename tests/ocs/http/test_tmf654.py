@@ -134,6 +134,26 @@ async def test_a_list_says_how_many_there_are_of_how_many(desk: Desk) -> None:
     assert (page.headers["x-result-count"], page.headers["x-total-count"]) == ("1", "3")
 
 
+STATES = {
+    "pre-active": "suspended", "active": "active", "grace": "expired", "suspended": "suspended", "closed": "expired",
+}  # fmt: skip
+
+
+async def test_the_state_of_an_account_is_that_of_its_buckets(desk: Desk) -> None:
+    await desk.open()
+    await desk.top_up("5.00")
+    await desk.post("/v1/accounts/alice/buckets", {"offer": "data-1gb"}, "k2")
+    ends = {"valid_until": "2026-06-01T00:00:00Z", "grace_until": None}
+    await desk.client.patch("/v1/accounts/alice", json=ends)
+    for state, said in STATES.items():
+        await desk.client.patch("/v1/accounts/alice", json={"status": state})
+        money, bundle = await desk.get(f"{BASE}/bucket?partyAccount.id=alice")
+        assert (money["status"], bundle["status"]) == (said, said), state
+        assert money["validFor"]["endDateTime"] == "2026-06-01T00:00:00.000Z"
+        sums = await desk.get(f"{BASE}/accumulatedBalance?partyAccount.id=alice")
+        assert [one["totalBalance"]["amount"] for one in sums] == [5, 10**9], "it is there, whatever the state"
+
+
 async def test_buckets_and_their_sums(desk: Desk) -> None:
     await open_both(desk)
     await desk.top_up("5.00")
