@@ -24,6 +24,7 @@ pytestmark = pytest.mark.needs("chromium", "chromedriver")
 NUMBER = "491712340001"
 ACCOUNT = f"a{NUMBER}"
 OTHER = "491712340002"
+OLD = "491712340003"
 RENEWING = '[offers.picture-pass]\npays = ["mms"]\namount = "20"\nrenews = "month"\nprice = "0.50 EUR"\n'
 WINDOWS = {"phone": (390, 844), "wide": (1440, 900)}
 
@@ -45,6 +46,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with House(directory, **settings) as house:
         house.open_account(NUMBER, "10.00", sip=f"u{NUMBER}@example.net")
         house.open_account(OTHER, "0.40")
+        house.open_account(OLD, "1.00")
         house.post(f"/v1/accounts/{ACCOUNT}/buckets", {"offer": "data-1gb"})
         house.post(f"/v1/accounts/{ACCOUNT}/subscriptions", {"offer": "picture-pass"})
         yield house
@@ -181,6 +183,47 @@ def test_an_adjustment_takes_money_too(house: House, page: Browser) -> None:
     assert before - house.money(ACCOUNT)["balance"] == 750_000
 
 
+def test_an_account_in_grace_is_seen_extended_and_suspended(house: House, page: Browser) -> None:
+    account = f"a{OLD}"
+    over = {"status": "grace", "valid_until": "2026-03-01T12:00:00Z", "grace_until": "2090-02-01T12:00:00Z"}
+    house.patch(f"/v1/accounts/{account}", over)
+    search(page, OLD, account)
+    page.wait("the state", lambda: page.text("#account-head .badge.warn") == "grace")
+    shown = page.text("#account-head")
+    assert "valid until 1 Mar 2026" in shown
+    assert "closed after 1 Feb 2090" in shown
+    assert chosen(page, "status") == "grace"
+    assert chosen(page, "valid_until").startswith("2026-03-01T")
+    choose(page, valid_until="2090-01-01T12:00", grace_until="2089-01-01T12:00")
+    act(page, "Change validity", "Grace ends after the validity")
+    assert page.run("return document.querySelector('[aria-invalid]').name") == "grace_until"
+    choose(page, grace_until="")
+    act(page, "Change validity", "The account is active, valid until 1 Jan 2090, 12:00, never closed.")
+    page.wait("the state", lambda: page.text("#account-head .badge.ok") == "active")
+    choose(page, status="suspended")
+    act(page, "Change state", "The account is suspended: it gets nothing.")
+    page.wait("the state", lambda: page.text("#account-head .badge.warn") == "suspended")
+    assert chosen(page, "status") == "suspended"
+    now = page.run("return new Date('2090-01-01T12:00').toISOString()")
+    found = house.get(f"/v1/accounts/{account}")
+    assert (found["status"], found["valid_until"], found["grace_until"]) == ("suspended", now, None)
+    assert len(page.complaints()) == 1  # the browser's own line about the refusal
+
+
+def chosen(page: Browser, name: str) -> str:
+    return str(page.run(f"return document.querySelector('.forms [name={name}]').value"))
+
+
+def choose(page: Browser, **fields: str) -> None:
+    """As a picker does, which looks different in every browser."""
+    for name, text in fields.items():
+        page.run(
+            f"const field = document.querySelector('.forms [name={name}]'); field.value = arguments[0];"
+            "field.dispatchEvent(new Event('input', { bubbles: true }))",
+            text,
+        )
+
+
 def test_a_double_click_gives_one_bundle(house: House, page: Browser) -> None:
     search(page, OTHER, f"a{OTHER}")
     page.run("document.querySelector('form[aria-label=\"Give bundle\"]').hidden = false")
@@ -219,7 +262,13 @@ def test_the_keyboard_alone_will_do(page: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("role", "may"),
-    [(Role.READ, []), (Role.OPERATE, ["Top up", "Redeem voucher", "Take loan", "Transfer", "Give bundle"])],
+    [
+        (Role.READ, []),
+        (
+            Role.OPERATE,
+            ["Top up", "Redeem voucher", "Take loan", "Transfer", "Give bundle", "Change state", "Change validity"],
+        ),
+    ],
 )
 def test_a_token_may_do_what_its_role_allows(guarded: House, browser: Browser, role: Role, may: list[str]) -> None:
     browser.open("about:blank")

@@ -1,6 +1,6 @@
 // One subscriber: found by any identity, shown live, and helped.
 
-import { actions, allowed } from "./actions.js";
+import { actions, allowed, lasts, settle } from "./actions.js";
 import { get, send, stream } from "./api.js";
 import { find } from "./find.js";
 import { bucket, el, meter, nothing, quantity, table, until, when } from "./parts.js";
@@ -119,7 +119,8 @@ async function drawNow(account) {
   const { currency, money } = account;
   const kind = { active: "ok", "pre-active": "", grace: "warn", suspended: "warn", closed: "bad" }[account.status] ?? "";
   $("account-head").replaceChildren(el("h2", {}, account.id, " ", el("span", { class: `badge ${kind}` }, account.status)),
-    el("p", { class: "names" }, [account.plan, account.parent ? `${account.billing} under ${account.parent}` : "", account.cap ? `cap ${account.cap} a month` : "", account.valid_until ? `valid until ${account.valid_until.slice(0, 10)}` : "", account.grace_until ? `grace until ${account.grace_until.slice(0, 10)}` : "", ...account.identities.map((one) => `${one.type} ${one.value}`)].filter(Boolean).join(" · ")));
+    el("p", { class: "names" }, [account.plan, account.parent ? `${account.billing} under ${account.parent}` : "", account.cap ? `cap ${account.cap} a month` : "", account.valid_until ? lasts(account) : "", ...account.identities.map((one) => `${one.type} ${one.value}`)].filter(Boolean).join(" · ")));
+  settle($("account"), account);
   const figures = [["available", money.available], ["reserved", money.reserved], ["balance", money.balance], ["credit limit", account.credit_limit]];
   if (loan) figures.push(["loan to repay", loan.outstanding]);
   if (Number(money.overrun)) figures.push(["overrun", money.overrun]);

@@ -29,9 +29,18 @@ export const allowed = (needed) => RANKS.indexOf(role) >= RANKS.indexOf(needed);
 
 const AMOUNT = { name: "amount", required: "", inputmode: "decimal", size: "8", autocomplete: "off", pattern: "[0-9]{1,10}([.][0-9]{1,6})?", title: "an amount such as 1.50" };
 const SIGNED = { ...AMOUNT, inputmode: "text", pattern: `-?${AMOUNT.pattern}`, title: "an amount such as 1.50 or -1.50" };
+const TIME = { type: "datetime-local", step: "any", max: "9999-12-31T00:00" };
 const WORDS = { maxlength: "256", autocomplete: "off" };
 const input = (attributes) => el("input", attributes);
 const reference = () => ["Reference", input({ name: "reference", ...WORDS })];
+
+const STATES = {
+  "pre-active": "it is not in use yet",
+  active: "it gets what its plan sells",
+  grace: "it gets what is free",
+  suspended: "it gets nothing",
+  closed: "it gets nothing",
+};
 
 function known({ currency }, loans) {
   const repaid = ({ repaid }) => (Number(repaid) ? ` ${repaid} ${currency} of it repaid the loan.` : "");
@@ -49,6 +58,13 @@ function known({ currency }, loans) {
     offers.length && { title: "Give bundle", needs: "operate", path: "/buckets",
       fields: [["Bundle", el("select", { name: "offer" }, offers.map((one) => el("option", { value: one.name }, `${one.name} (${one.text})`)))]],
       say: (done) => `Gave ${done.bucket.offer}.` },
+    { title: "Change state", needs: "operate", method: "PATCH", path: "",
+      fields: [["State", el("select", { name: "status" }, Object.entries(STATES).map(([state, means]) => el("option", { value: state }, `${state}: ${means}`)))]],
+      say: (done) => `The account is ${done.status}: ${STATES[done.status]}.` },
+    { title: "Change validity", needs: "operate", method: "PATCH", path: "", read: ends,
+      note: "Left empty: valid for ever, never closed. An account in grace that is valid again is active again.",
+      fields: [["Valid until", input({ name: "valid_until", ...TIME })], ["Grace until", input({ name: "grace_until", ...TIME })]],
+      say: (done) => `The account is ${done.status}, ${lasts(done)}.` },
     { title: "Adjust", needs: "admin", path: "/adjustments", fields: [["By, with sign", input(SIGNED)], ["Reason", input({ name: "reason", required: "", ...WORDS })]],
       say: (done) => `Adjusted by ${done.amount} ${currency}.` },
   ].filter((action) => action && allowed(action.needs));
@@ -56,6 +72,32 @@ function known({ currency }, loans) {
 
 function lending({ amount, fee, when_below: below }, currency) {
   return `${amount} ${currency}${Number(fee) ? ` for a fee of ${fee} ${currency}` : ""}${below === null ? "" : `, while less than ${below} ${currency} is available`}.`;
+}
+
+// In words: the end of the validity, and of the grace.
+export function lasts({ valid_until: end, grace_until: grace }) {
+  if (end === null) return "valid for ever";
+  return `valid until ${clock(end)}, ${grace === null ? "never closed" : `closed after ${clock(grace)}`}`;
+}
+
+const clock = (text) => new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+// Times are those of the operator's clock.
+const ends = (fields) => Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, text === "" ? null : new Date(text).toISOString()]));
+
+function local(text) {
+  if (text === null) return "";
+  const date = new Date(text);
+  return new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+// What the forms begin with is what holds now; what is being typed stays.
+export function settle(within, account) {
+  for (const name of ["valid_until", "grace_until"]) {
+    const field = within.querySelector(`[name=${name}]`);
+    if (field) field.defaultValue = local(account[name]);
+  }
+  for (const option of within.querySelectorAll("[name=status] option")) option.toggleAttribute("selected", option.value === account.status);
 }
 
 async function receiver(fields) {
@@ -107,7 +149,7 @@ function form(action, id, account, changed) {
     busy(true);
     try {
       const fields = Object.fromEntries(new FormData(made));
-      const done = await send("POST", `/v1/accounts/${encodeURIComponent(account)}${action.path}`, action.read ? await action.read(fields) : fields, key);
+      const done = await send(action.method ?? "POST", `/v1/accounts/${encodeURIComponent(account)}${action.path}`, action.read ? await action.read(fields) : fields, key);
       key = newKey();
       made.reset();
       tell(action.say(done), "ok");
