@@ -13,7 +13,7 @@ from balances.ledger import Entry, Unit
 from balances.money import MICRO
 from ocs.metrics import DURATIONS, STORE_DURATIONS, Metrics
 from ocs.tallies import Answers, Durations
-from ocs.telling import Teller
+from ocs.telling import Allowance, Teller
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,9 @@ UNITS = frozenset(unit.value for unit in Unit if unit is not Unit.MONEY)
 
 HOUSE = "house"
 """Stands as the door of what no door asked for: top-ups, adjustments, write-offs."""
+
+STRANGERS_LOGGED = 1.0
+"""Lines a second about addresses that are nobody's: one is enough to find a mistake, a thousand are a flood."""
 
 
 class _Bound(defaultdict[str, Child]):
@@ -184,6 +187,7 @@ class SipDoor(_Door):
     def __init__(self, metrics: Metrics, teller: Teller | None = None) -> None:
         super().__init__(metrics, "sip", frozenset({401, 402, 403, 404, 480, 487}), teller)
         self._faults["orphan"]
+        self._strangers = Allowance(STRANGERS_LOGGED)
 
     def received(self) -> None:
         self._begun += 1
@@ -192,7 +196,10 @@ class SipDoor(_Door):
         self._answered(type, status, seconds)
 
     def stranger(self, host: str) -> None:
+        """Often no attack but a proxy that nobody has written into the configuration: it is told nothing, so we are."""
         self.protocol_error("stranger", host)
+        if self._strangers.take():
+            log.warning("a stranger at the door: %s is in no peer's networks", host)
 
     def orphan(self, orphan: object) -> None:
         """A call that nobody asked for went on and ended: revenue, unless somebody charges it by hand."""

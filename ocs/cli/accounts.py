@@ -90,6 +90,22 @@ def list_all(session: Session, after: str, limit: int, as_json: bool) -> None:
 
 @account.command()
 @click.argument("id")
+@click.option("--after", default="", help="Begin after this entry.")
+@click.option("--limit", default=100, show_default=True)
+@json_option
+@click.pass_obj
+def entries(session: Session, id: str, after: str, limit: int, as_json: bool) -> None:
+    """What happened to an account's money and bundles, oldest first: what each session and call cost."""
+    page = session.call("GET", "v1", "accounts", id, "entries", query={"after": after, "limit": limit})
+    columns = ("at", "what", "session")
+    rows = ((one["at"], one["explanation"], one["session"]) for one in page["entries"])
+    show(page, as_json, lambda _: table(columns, rows, title=id))
+    if page["next"] and not as_json:
+        click.echo(f"more: --after {page['next']}", err=True)
+
+
+@account.command()
+@click.argument("id")
 @click.argument("amount")
 @click.option("--reference", default="", help="What the ledger entry says.")
 @key_option

@@ -60,7 +60,8 @@ class Session:
         try:
             port = json.loads((self.directory / "ports.json").read_text())["http"]
         except (OSError, ValueError, KeyError, TypeError):
-            fail(f"no daemon runs on {self.directory} (no ports.json there); name one with --url", UNREACHABLE)
+            where = "give its daemon.directory as ocs --directory, or its address as --url"
+            fail(f"no daemon runs on {self.directory} (no ports.json there): {where}", UNREACHABLE)
         return f"http://127.0.0.1:{port}"
 
     def events(self, *path: str, query: Any = None) -> Iterator[tuple[str, Any]]:

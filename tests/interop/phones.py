@@ -31,6 +31,7 @@ class Phones:
     def caller(self, scenario: str, caller: str, called: str, talk: float = 0.0) -> Program:
         """Call: ``caller`` is who calls (URI), ``called`` the number; ``talk`` seconds until the scenario goes on."""
         keys = ["-key", "caller", caller, "-key", "called", f"sip:{called}@{self._network.callee}:{SIP}"]
+        keys += ["-key", "round", f"sip:{called}@{self._network.proxy}:{SIP}"]
         return self._phone(scenario, self._network.caller, *keys, "-d", str(round(talk * 1000)))
 
     def _phone(self, scenario: str, address: str, *options: str) -> Program:

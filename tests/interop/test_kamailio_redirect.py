@@ -73,6 +73,14 @@ def test_without_credit_there_is_no_call(daemon: Daemon, phones: Phones) -> None
     assert daemon.settled(account)["balance"] == 0
 
 
+def test_a_call_that_would_come_back_to_the_proxy_is_refused_and_holds_nothing(daemon: Daemon, phones: Phones) -> None:
+    account = daemon.account("4917100109", "1.00")
+    assert phones.caller("caller-goes-round", "tel:+4917100109", CALLED).wait() == 0
+    money = daemon.settled(account)
+    assert (money["balance"], money["reserved"]) == (Decimal("1.00"), 0)
+    assert daemon.audit()["balanced"] is True
+
+
 def test_a_stranger_gets_no_call(phones: Phones) -> None:
     assert phones.caller("caller-gets-403", "tel:+4917100999", CALLED).wait() == 0
 
