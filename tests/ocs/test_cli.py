@@ -92,6 +92,21 @@ def test_a_loan_and_a_transfer(ocs):
     assert json.loads(ocs("account", "show", "cli-friend", "--json").stdout)["money"]["balance"] == "1.00"
 
 
+def test_what_an_account_s_money_went_into(ocs):
+    ocs("account", "create", "cli-entries")
+    for amount in ("1.00", "2.00"):
+        ocs("account", "topup", "cli-entries", amount)
+    shown = ocs("account", "entries", "cli-entries").stdout
+    assert "credited 1.00 EUR" in shown
+    assert "credited 2.00 EUR" in shown
+    first = ocs("account", "entries", "cli-entries", "--limit", "1")
+    assert "credited 2.00" not in first.stdout
+    after = first.stderr.rpartition(" ")[2].strip()
+    [second] = json.loads(ocs("account", "entries", "cli-entries", "--after", after, "--json").stdout)["entries"]
+    assert second["cause"] == "topup"
+    assert "nobody" in ocs("account", "entries", "nobody", code=4).stderr
+
+
 def test_alerts_where_nobody_is_told(ocs):
     ocs("account", "create", "cli-alerts")
     refused = ocs("account", "alerts", "cli-alerts", "--threshold", "2.00", code=4)
