@@ -26,7 +26,9 @@ for command in (alerts, loan, subscribe, subscriptions, transfer, unsubscribe):
 @click.option("--plan", default="prepaid-basic", show_default=True, help="A plan of the catalogue.")
 @click.option("--currency", default="EUR", show_default=True, help="Of its money; that of its plan.")
 @click.option("--credit-limit", default="0", show_default=True, help="What may be spent beyond the balance.")
-@click.option("--identity", "identities", multiple=True, metavar="TYPE:VALUE", help="e164, imsi, sip, nai, private.")
+@click.option(
+    "--identity", "identities", multiple=True, metavar="TYPE:VALUE", help="e164:4930123, sip:c@d; imsi, nai, private."
+)
 @click.option("--parent", help="The account in whose shard it lives.")
 @click.option(
     "--billing",
@@ -47,7 +49,7 @@ def create(
         kind, separator, value = identity.partition(":")
         if not separator:
             raise click.BadParameter(f"{identity!r} is not TYPE:VALUE", param_hint="--identity")
-        named.append({"type": kind, "value": value})
+        named.append({"type": kind, "value": value.removeprefix("+") if kind == "e164" else value})
     body = {"id": id, "plan": plan, "currency": currency, "credit_limit": credit_limit, "identities": named}
     body |= {name: rest[name] for name in ("parent", "billing", "cap") if rest[name]}
     show(session.call("POST", "v1", "accounts", body=body), rest["as_json"], _one)

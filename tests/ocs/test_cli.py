@@ -30,7 +30,7 @@ def ocs(house):
 
 
 def test_an_account_from_opening_to_suspension(ocs):
-    made = ocs("account", "create", "cli-1", "--identity", "e164:491702220001", "--identity", "sip:c@d", "--json")
+    made = ocs("account", "create", "cli-1", "--identity", "e164:+491702220001", "--identity", "sip:c@d", "--json")
     assert json.loads(made.stdout)["identities"] == [
         {"type": "e164", "value": "491702220001"},
         {"type": "sip", "value": "c@d"},
