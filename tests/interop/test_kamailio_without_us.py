@@ -20,14 +20,15 @@ FREE = 3
 pytestmark = pytest.mark.needs("kamailio", "sipp")
 
 
-@pytest.fixture(params=["allow", "refuse"])
+@pytest.fixture(params=["allow", "refuse", "none"])
 def hint(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def daemon(network: Network, directory: Path, hint: str) -> Iterator[Daemon]:
-    peer = f'[{{ name = "proxy", on_failure = "{hint}", on_failure_seconds = {FREE} }}]'
+    told = "" if hint == "none" else f', on_failure = "{hint}", on_failure_seconds = {FREE}'
+    peer = f'[{{ name = "proxy"{told} }}]'
     daemon = Daemon(network, directory / hint, OCS_SIP_CREDIT__PEERS=peer)
     (directory / hint).mkdir(exist_ok=True)
     daemon.start()
@@ -38,7 +39,7 @@ def daemon(network: Network, directory: Path, hint: str) -> Iterator[Daemon]:
 @pytest.fixture
 def proxy(network: Network, directory: Path, daemon: Daemon, hint: str) -> Iterator[Program]:
     defines = () if hint == "allow" else ("FAIL_OPEN",)  # the hint must be what decides
-    proxy = redirect_proxy(network, directory / hint, *defines)
+    proxy = redirect_proxy(network, directory / hint, *defines, FAIL_OPEN_SECONDS=str(FREE))
     yield proxy
     proxy.stop()
 
