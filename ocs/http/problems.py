@@ -232,7 +232,7 @@ def fault_in_body(error: msgspec.ValidationError) -> Fault:
     """Where in the body, as a JSON pointer in a URI fragment (RFC 6901 section 6), and what is wrong there."""
     match = _PLACE.match(str(error))
     detail, path = (match["detail"], match["path"] or "") if match else (str(error), "")
-    if AMOUNT in detail:
+    if AMOUNT in detail.replace(r"\\", "\\"):  # msgspec shows a pattern as Python writes it
         detail = "Expected an amount such as 1.50: at most ten digits before the point and six after it"
     steps = [name or index for name, index in _STEP.findall(path)]
     if field := _FIELD.search(detail):

@@ -156,3 +156,12 @@ async def test_consent_lifts_a_limit_once_and_stands_in_the_ledger(desk: Desk) -
 async def test_no_such_meter(desk: Desk) -> None:
     await desk.open()
     problem(await desk.post("/v1/accounts/alice/meters/none/lift", {}, "l1"), 422, "unknown-meter")
+
+
+async def test_what_an_amount_looks_like_is_said_in_words(desk: Desk) -> None:
+    await desk.open()
+    answer = await desk.post("/v1/accounts/alice/topups", {"amount": "1,00 EUR"}, "t1")
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == "#/amount"
+    assert fault["detail"].startswith("Expected an amount such as 1.50")
