@@ -288,10 +288,6 @@ class Movement(Record, frozen=True, kw_only=True):
     now: int
     extension: Extension | None = None
 
-    def extending(self, extension: Extension | None) -> "Movement":
-        """It, with what it makes of the account's life."""
-        return msgspec.structs.replace(self, extension=extension)
-
 
 class Gift(Record, frozen=True, kw_only=True):
     """An offer's bucket given to an account. Idempotent by ``operation``."""

@@ -3,6 +3,8 @@
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from balances.ledger import Account, Extension, Ledger, Movement, Receipt, Stale, Status, Validity
 from charging.catalogue import Catalogue
 from charging.catalogue.life import Life
@@ -53,7 +55,7 @@ async def credit(ledger: Ledger, catalogue: Catalogue, movement: Movement) -> Re
         account = await ledger.account(movement.address)
         extended = extension(catalogue, account, movement.amount, movement.now)
         try:
-            return await ledger.credit(movement.extending(extended))
+            return await ledger.credit(replace(movement, extension=extended))
         except Stale:
             continue
     raise Stale(movement.address.account)

@@ -1,7 +1,6 @@
 """Carriers and routings: the tables ``[carriers.<name>]`` and ``[routings.<name>]``."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -14,7 +13,7 @@ from charging.catalogue.entries import Entry, Findings
 from charging.catalogue.plan import Rate
 from charging.catalogue.schema import CarrierText, RoutingText
 from charging.catalogue.source import Source
-from charging.catalogue.times import Clock, Window
+from charging.catalogue.times import Clock, Window, local_day
 from charging.event import ServiceKind
 from charging.rating import Rounding
 
@@ -49,7 +48,7 @@ class Carrier(Record, frozen=True, kw_only=True):
     def price(self, number: str, at: int, currency: str) -> Price | None:
         """What it takes for a call to this number; None: it does not go there, or not for this currency."""
         prices = self.costs.get(currency)
-        day = datetime.fromtimestamp(at // 1000, self.clock.zone).date()
+        day = local_day(at, self.clock.zone)
         found = self.deck.find(number, day) if prices else None
         return prices[found.tariff] if prices and found else None
 

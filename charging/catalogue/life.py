@@ -1,7 +1,7 @@
 """The life of a plan's accounts: how it begins, how long it lasts, what extends it. By the days of the plan's clock."""
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ class Days(Record, frozen=True, kw_only=True):
             if not self.months:
                 return day + timedelta(days=self.count)
             month = day.month - 1 + self.count
-            return _in_month(day.year + month // 12, month % 12 + 1, day.day)
+            return times.day_of_month(date(day.year + month // 12, month % 12 + 1, 1), day.day)
         except (OverflowError, ValueError):
             return date.max
 
@@ -60,7 +60,7 @@ class Life(Record, frozen=True, kw_only=True):
 
     def first(self, now: int, zone: ZoneInfo) -> Validity:
         """Of a life that begins now (milliseconds)."""
-        return self._until(None if self.active is None else self.active.after(_day(now, zone)), zone)
+        return self._until(None if self.active is None else self.active.after(times.local_day(now, zone)), zone)
 
     def extended(self, amount: int, factor: Fraction, validity: Validity, now: int, zone: ZoneInfo) -> Validity | None:
         """What a credit of so much makes of a validity: counted from now, never shortened; None: it extends nothing.
@@ -70,7 +70,7 @@ class Life(Record, frozen=True, kw_only=True):
         reached = [each for each in self.extends if converted(each.amount, factor) <= amount]
         if not reached or validity.until is None:
             return None
-        longer = self._until(reached[-1].by.after(_day(now, zone)), zone)
+        longer = self._until(reached[-1].by.after(times.local_day(now, zone)), zone)
         return longer if longer.until is None or longer.until > validity.until else None
 
     def _until(self, last: date | None, zone: ZoneInfo) -> Validity:
@@ -124,16 +124,6 @@ def days(text: str) -> Days:
         raise QuantityError(f'{text!r} is no number of days: write "90 days", "3 months" or "1 year"')
     months = _MONTHS.get(match[2], 0)
     return Days(count=int(match[1]) * (months or 1), months=bool(months))
-
-
-def _in_month(year: int, month: int, day: int) -> date:
-    """That day of a month, or its last."""
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return date(year, month, min(day, (following - timedelta(days=1)).day))
-
-
-def _day(at: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(at // 1000, zone).date()
 
 
 def _end(day: date, zone: ZoneInfo) -> int:

@@ -1,7 +1,6 @@
 """Plans as they are used: lines of conditions and rates, resolved for a use at a time."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from fractions import Fraction
 
 from balances.ledger import Empty, Lapse, Metering, Quote, Record, Unit
@@ -10,7 +9,7 @@ from charging.catalogue.life import Life
 from charging.catalogue.periods import Meter
 from charging.catalogue.selectors import Selectors, Usage
 from charging.catalogue.source import Source
-from charging.catalogue.times import Clock
+from charging.catalogue.times import Clock, local_day
 from charging.catalogue.wallets import Wallet, converted
 from charging.event import Change, FinalUnits, ServiceKind, TimePeriods
 from charging.rating import Rounding, Tariff
@@ -97,7 +96,7 @@ class Rule(Record, frozen=True, kw_only=True):
         rates = self.rates[currency]
         if self.deck is None:
             return Match(rule=self, rate=rates[0], source=rates[0].source)
-        day = datetime.fromtimestamp(use.at // 1000, clock.zone).date()
+        day = local_day(use.at, clock.zone)
         found = self.deck.find(use.number, day)
         if found is None:
             return None

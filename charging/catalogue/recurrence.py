@@ -1,6 +1,6 @@
 """Offers that renew: how often, for how much, and what becomes of what is left."""
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from balances.ledger import Record, Unit
@@ -44,7 +44,7 @@ class Recurrence(Record, frozen=True, kw_only=True):
         """What the periods of somebody who subscribes at a time are counted from (milliseconds both)."""
         if not self.prorated:
             return at
-        day = _day(at, zone)
+        day = times.local_day(at, zone)
         if self.period == "month":
             day = day.replace(day=1)
         elif self.period == "week":
@@ -58,11 +58,11 @@ class Recurrence(Record, frozen=True, kw_only=True):
         """
         if not self.period:
             return since + ((at - since) // self.length + 1) * self.length
-        first, day = _day(since, zone), _day(at, zone)
+        first, day = times.local_day(since, zone), times.local_day(at, zone)
         if self.period == "month":
-            found = _day_of_month(day, first.day)
+            found = times.day_of_month(day, first.day)
             if times.midnight(found, zone) <= at:
-                found = _day_of_month(day.replace(day=1) + timedelta(days=31), first.day)
+                found = times.day_of_month(day.replace(day=1) + timedelta(days=31), first.day)
             return times.midnight(found, zone)
         ahead = (first.weekday() - day.weekday() - 1) % 7 + 1 if self.period == "week" else 1
         return times.midnight(day + timedelta(days=ahead), zone)
@@ -129,13 +129,3 @@ def _carry(findings: Findings, entry: Entry, unit: Unit, currency: str) -> int:
     if paid_in not in ("", currency):
         findings.problem(entry.source("rollover"), f"rollover is in {paid_in}, the offer in {currency}")
     return carry
-
-
-def _day(at: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(at // 1000, zone).date()
-
-
-def _day_of_month(month: date, day: int) -> date:
-    """That day of a month, or its last."""
-    last = (month.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    return month.replace(day=min(day, last.day))

@@ -57,7 +57,7 @@ class Clock:
     def segment(self, at: int) -> Segment:
         """The segment that holds ``at`` (milliseconds)."""
         if not self._now.start <= at < self._now.end:
-            day = datetime.fromtimestamp(at // 1000, self.zone).date()
+            day = local_day(at, self.zone)
             self._now = next(part for part in self._day(day) if part.start <= at < part.end)
         return self._now
 
@@ -109,13 +109,24 @@ def next_period(at: int, period: str, zone: ZoneInfo, first_day: int = 1) -> int
 
     A month begins on its ``first_day``, of 1 to 28.
     """
-    day = datetime.fromtimestamp(at // 1000, zone).date()
+    day = local_day(at, zone)
     if period == "month":
         begins = day.replace(day=first_day)
         return midnight(
             begins if day < begins else (begins.replace(day=1) + timedelta(days=31)).replace(day=first_day), zone
         )
     return after(day + timedelta(days=6 - day.weekday() if period == "week" else 0), zone)
+
+
+def local_day(at: int, zone: ZoneInfo) -> date:
+    """The day on which a time (milliseconds) falls there."""
+    return datetime.fromtimestamp(at // 1000, zone).date()
+
+
+def day_of_month(month: date, day: int) -> date:
+    """That day of a month, or its last."""
+    last = (month.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return month.replace(day=min(day, last.day))
 
 
 def midnight(day: date, zone: ZoneInfo) -> int:
