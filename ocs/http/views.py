@@ -83,7 +83,7 @@ def bucket_view(bucket: Bucket) -> BucketView:
         remaining=quantity(bucket.unit, bucket.counters.remaining),
         reserved=quantity(bucket.unit, bucket.counters.reserved),
         starts_at=moment(bucket.starts_at) if bucket.starts_at else None,
-        expires_at=None if bucket.expires_at is None else moment(bucket.expires_at),
+        expires_at=_moment(bucket.expires_at),
         good_for=None if bucket.lasts is None else bucket.lasts // 1000,
     )
 
