@@ -1,7 +1,10 @@
 """Whom a request is about: the subscriber's identities as a request names them."""
 
+from collections.abc import Callable
+
 from charging.event import Identity, IdentityType
 from ocs.diameter import avps
+from ocs.diameter.forms import Form, Values
 from ocs.diameter.message import Group, Message
 
 _TYPES: dict[int | None, IdentityType] = {
@@ -22,31 +25,44 @@ _EXTENSIONS = (
 
 
 def identities(message: Message) -> tuple[Identity, ...]:
-    """Who a request is about: Subscription-Ids as sent, then the extended ones (RFC 8506 section 8.58), those inside
-    Service-Information, and User-Name."""
-    found: dict[Identity, None] = {}
-    _add(found, message.all(avps.SUBSCRIPTION_ID))
-    if avps.SUBSCRIPTION_ID_EXTENSION in message:
-        for group in message.all(avps.SUBSCRIPTION_ID_EXTENSION):
-            for avp, kind in _EXTENSIONS:
-                if data := group.get(avp):
-                    found.update(dict.fromkeys(identify(kind, data)))
-    information = message.get(avps.SERVICE_INFORMATION)
+    """Who a single request is about."""
+    form = Form(message)
+    whose = naming(form, message)
+    return whose(form.read(message.buffer))
+
+
+def naming(form: Form, message: Message) -> Callable[[Values], tuple[Identity, ...]]:
+    """Who a request of this form is about: Subscription-Ids as sent, then the extended ones (RFC 8506 section 8.58),
+    those inside Service-Information, and User-Name."""
+    named = _subscriptions(form, message)
+    for group in form.groups(message, avps.SUBSCRIPTION_ID_EXTENSION):
+        named += [(kind, form.field(group, avp)) for avp, kind in _EXTENSIONS if avp in group]
+    information = form.group(message, avps.SERVICE_INFORMATION)
     if information is not None:
-        _add(found, information.all(avps.SUBSCRIPTION_ID))
-    user = message.get(avps.USER_NAME)
-    if user:
-        found.setdefault(Identity(type=IdentityType.NAI, value=user))
-    return tuple(found)
+        named += _subscriptions(form, information)
+    user = form.field(message, avps.USER_NAME)
+
+    def read(values: Values) -> tuple[Identity, ...]:
+        found: dict[Identity, None] = {}
+        for kind, data in named:
+            if values[data]:
+                for identity in identify(kind, values[data]):
+                    found[identity] = None
+        if values[user]:
+            found.setdefault(Identity(type=IdentityType.NAI, value=values[user]))
+        return tuple(found)
+
+    return read
 
 
-def _add(found: dict[Identity, None], groups: list[Group]) -> None:
-    for group in groups:
-        data = group.get(avps.SUBSCRIPTION_ID_DATA)
-        kind = _TYPES.get(group.get(avps.SUBSCRIPTION_ID_TYPE))
-        if data and kind is not None:
-            for identity in identify(kind, data):
-                found[identity] = None
+def _subscriptions(form: Form, holder: Group) -> list[tuple[IdentityType, int]]:
+    """Type and data of the Subscription-Ids in a message or group."""
+    found = []
+    for group in form.groups(holder, avps.SUBSCRIPTION_ID):
+        kind = _TYPES.get(form.fixed(group, avps.SUBSCRIPTION_ID_TYPE))
+        if kind is not None:
+            found.append((kind, form.field(group, avps.SUBSCRIPTION_ID_DATA)))
+    return found
 
 
 def identify(kind: IdentityType, data: str) -> tuple[Identity, ...]:

@@ -1,6 +1,6 @@
 """What a Credit-Control-Request says of the service used: who talks to whom, where and how."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -10,102 +10,152 @@ from ocs.diameter import avps
 from ocs.diameter.codes import ResultCode, RoleOfNode
 from ocs.diameter.dictionary import MANDATORY_FLAG
 from ocs.diameter.errors import RemoteError
+from ocs.diameter.forms import ABSENT, OCTETS, Form, Values
 from ocs.diameter.message import Group, Message
 
 NO_PARAMETERS: Mapping[int, str] = {}
 
+Describe = Callable[[Values], Service | None]
+"""Reads the rating input; None: the session keeps the conditions under which it runs."""
 
-def described(
-    message: Message, kind: ServiceKind, phase: Phase, parameters: Mapping[int, str] = NO_PARAMETERS
-) -> Service | None:
-    """The rating input. Updates and ends of calls may lack it: the session then keeps the conditions it has.
 
-    ``parameters``: the fields of Service that Service-Parameter-Types stand for. Raises RemoteError 5031 for a
+def describing(
+    form: Form, message: Message, kind: ServiceKind, phase: Phase, parameters: Mapping[int, str] = NO_PARAMETERS
+) -> Describe:
+    """How a request of this form tells the rating input.
+
+    ``parameters``: the fields of Service that Service-Parameter-Types stand for. Reading raises RemoteError 5031 for a
     parameter that must be understood and is not (RFC 8506 sections 8.42 and 9.2).
     """
-    service = _described(message, kind, phase)
+    describe = _describing(form, message, kind, phase)
     if avps.SERVICE_PARAMETER_INFO not in message:
-        return service
-    told = {}
-    for position in message.positions(avps.SERVICE_PARAMETER_INFO.key):
-        info = message.at(avps.SERVICE_PARAMETER_INFO, position)
-        field = parameters.get(info.require(avps.SERVICE_PARAMETER_TYPE))
-        if field:
-            told[field] = info.require(avps.SERVICE_PARAMETER_VALUE).decode("utf-8", "replace")
-        elif message.flags(position) & MANDATORY_FLAG:
-            raise RemoteError(ResultCode.RATING_FAILED, "a service parameter not known here", message.octets(position))
-    return replace(service, **told) if service is not None and told else service
+        return describe
+    infos = [
+        (
+            form.field(message.at(avps.SERVICE_PARAMETER_INFO, position), avps.SERVICE_PARAMETER_TYPE),
+            form.field(message.at(avps.SERVICE_PARAMETER_INFO, position), avps.SERVICE_PARAMETER_VALUE),
+            message.flags(position) & MANDATORY_FLAG,
+            slice(position, position + len(message.octets(position))),
+        )
+        for position in message.positions(avps.SERVICE_PARAMETER_INFO.key)
+    ]
+
+    def read(values: Values) -> Service | None:
+        service, told = describe(values), {}
+        for type, value, mandatory, whole in infos:
+            field = parameters.get(values[type])
+            if field:
+                told[field] = values[value].decode("utf-8", "replace")
+            elif mandatory:
+                failed = values[OCTETS][whole]
+                raise RemoteError(ResultCode.RATING_FAILED, "a service parameter not known here", failed)
+        return replace(service, **told) if service is not None and told else service
+
+    return read
 
 
-def _described(message: Message, kind: ServiceKind, phase: Phase) -> Service | None:
-    context = message.require(avps.SERVICE_CONTEXT_ID)
-    origin = message.require(avps.ORIGIN_HOST)
-    information = message.get(avps.SERVICE_INFORMATION)
-    if information is not None:
-        ps = information.get(avps.PS_INFORMATION)
-        if (sms := information.get(avps.SMS_INFORMATION)) is not None:
-            where = _data(ps, kind, context, origin) if ps is not None else Service(kind=kind)
-            return _message(sms, where, context, origin)
-        if ps is not None:
-            return _data(ps, kind, context, origin)
-        if (ims := information.get(avps.IMS_INFORMATION)) is not None:
-            call = _call(ims, kind, context, origin)
-            if call.called or phase in (Phase.OPEN, Phase.EVENT):
-                return call
-    if kind is not ServiceKind.DATA and phase in (Phase.UPDATE, Phase.CLOSE):
-        return None
-    return Service(kind=kind, context=context, origin=origin)
-
-
-def _data(ps: Group, kind: ServiceKind, context: str, origin: str) -> Service:
-    rat = ps.get(avps.TGPP_RAT_TYPE)
-    location = ps.get(avps.TGPP_USER_LOCATION_INFO)
-    charging_id = ps.get(avps.TGPP_CHARGING_ID)
-    qos = ps.get(avps.QOS_INFORMATION)
-    qci = qos.get(avps.QOS_CLASS_IDENTIFIER) if qos is not None else None
-    return Service(
+def _describing(form: Form, message: Message, kind: ServiceKind, phase: Phase) -> Describe:
+    """Updates and ends of calls may lack it: the session then keeps the conditions it has."""
+    plain = Service(
         kind=kind,
-        context=context,
-        apn=ps.get(avps.CALLED_STATION_ID) or "",
-        rat=str(rat[0]) if rat else "",
-        visited=ps.get(avps.TGPP_SGSN_MCC_MNC) or "",
-        home=ps.get(avps.TGPP_IMSI_MCC_MNC) or "",
-        location=location.hex() if location else "",
-        charging_id="" if charging_id is None else str(charging_id),
-        origin=origin,
-        qos="" if qci is None else str(qci),
+        context=form.fixed(message, avps.SERVICE_CONTEXT_ID),
+        origin=form.fixed(message, avps.ORIGIN_HOST),
     )
+    untold = None if kind is not ServiceKind.DATA and phase in (Phase.UPDATE, Phase.CLOSE) else plain
+    information = form.group(message, avps.SERVICE_INFORMATION)
+    if information is None:
+        return lambda _: untold
+    ps = form.group(information, avps.PS_INFORMATION)
+    sms = form.group(information, avps.SMS_INFORMATION)
+    if sms is not None:
+        return _message(form, sms, plain, _data(form, ps, plain) if ps is not None else lambda _: Service(kind=kind))
+    if ps is not None:
+        return _data(form, ps, plain)
+    ims = form.group(information, avps.IMS_INFORMATION)
+    if ims is None:
+        return lambda _: untold
+    call = _call(form, ims, plain)
+    if phase in (Phase.OPEN, Phase.EVENT):
+        return call
+
+    def read(values: Values) -> Service | None:
+        found = call(values)
+        return found if found.called else untold
+
+    return read
 
 
-def _call(ims: Group, kind: ServiceKind, context: str, origin: str) -> Service:
-    calling = ims.all(avps.CALLING_PARTY_ADDRESS)
-    access = read_access(each.decode("utf-8", "replace") for each in ims.all(avps.ACCESS_NETWORK_INFORMATION))
-    visited = visited_network(ims.get(avps.IMS_VISITED_NETWORK_IDENTIFIER) or "")
-    trunks = ims.get(avps.TRUNK_GROUP_ID)
-    trunk = trunks.get(avps.INCOMING_TRUNK_GROUP_ID) if trunks is not None else None
-    return Service(
-        kind=kind,
-        context=context,
-        calling=_number(calling[0]) if calling else "",
-        called=_number(ims.get(avps.CALLED_PARTY_ADDRESS) or ""),
-        incoming=ims.get(avps.ROLE_OF_NODE) == RoleOfNode.TERMINATING_ROLE,
-        charging_id=ims.get(avps.IMS_CHARGING_IDENTIFIER) or "",
-        origin=trunk or origin,
-        access=access.access,
-        rat=access.rat,
-        visited=visited or access.visited,
-    )
+def _data(form: Form, ps: Group, plain: Service) -> Callable[[Values], Service]:
+    kind, context, origin = plain.kind, plain.context, plain.origin
+    rat, location = form.field(ps, avps.TGPP_RAT_TYPE), form.field(ps, avps.TGPP_USER_LOCATION_INFO)
+    apn, charging_id = form.field(ps, avps.CALLED_STATION_ID), form.field(ps, avps.TGPP_CHARGING_ID)
+    visited, home = form.field(ps, avps.TGPP_SGSN_MCC_MNC), form.field(ps, avps.TGPP_IMSI_MCC_MNC)
+    qos = form.group(ps, avps.QOS_INFORMATION)
+    qci = form.field(qos, avps.QOS_CLASS_IDENTIFIER) if qos is not None else ABSENT
+
+    def read(values: Values) -> Service:
+        return Service(
+            kind=kind,
+            context=context,
+            apn=values[apn] or "",
+            rat=str(values[rat][0]) if values[rat] else "",
+            visited=values[visited] or "",
+            home=values[home] or "",
+            location=values[location].hex() if values[location] else "",
+            charging_id="" if values[charging_id] is None else str(values[charging_id]),
+            origin=origin,
+            qos="" if values[qci] is None else str(values[qci]),
+        )
+
+    return read
 
 
-def _message(sms: Group, where: Service, context: str, origin: str) -> Service:
+def _call(form: Form, ims: Group, plain: Service) -> Callable[[Values], Service]:
+    calling = (form.fields(ims, avps.CALLING_PARTY_ADDRESS) or [ABSENT])[0]
+    called = form.field(ims, avps.CALLED_PARTY_ADDRESS)
+    accesses = form.fields(ims, avps.ACCESS_NETWORK_INFORMATION)
+    network = form.field(ims, avps.IMS_VISITED_NETWORK_IDENTIFIER)
+    incoming = form.fixed(ims, avps.ROLE_OF_NODE) == RoleOfNode.TERMINATING_ROLE
+    charging_id = form.field(ims, avps.IMS_CHARGING_IDENTIFIER)
+    trunks = form.group(ims, avps.TRUNK_GROUP_ID)
+    trunk = form.field(trunks, avps.INCOMING_TRUNK_GROUP_ID) if trunks is not None else ABSENT
+
+    def read(values: Values) -> Service:
+        access = read_access(values[field].decode("utf-8", "replace") for field in accesses)
+        return Service(
+            kind=plain.kind,
+            context=plain.context,
+            calling=_number(values[calling] or ""),
+            called=_number(values[called] or ""),
+            incoming=incoming,
+            charging_id=values[charging_id] or "",
+            origin=values[trunk] or plain.origin,
+            access=access.access,
+            rat=access.rat,
+            visited=visited_network(values[network] or "") or access.visited,
+        )
+
+    return read
+
+
+def _message(form: Form, sms: Group, plain: Service, where: Describe) -> Describe:
     """A message, and where its sender is, which PS-Information beside it tells (TS 32.274 clause 6.3.1)."""
-    called = ""
-    for recipient in sms.all(avps.RECIPIENT_INFO):
-        for address in recipient.all(avps.RECIPIENT_ADDRESS):
-            called = called or address.get(avps.ADDRESS_DATA) or ""
-    originator = sms.get(avps.ORIGINATOR_SCCP_ADDRESS)
-    numbers = {"calling": _number(originator or ""), "called": _number(called)}
-    return replace(where, context=context, origin=origin, **numbers)
+    called = [
+        form.field(address, avps.ADDRESS_DATA)
+        for recipient in form.groups(sms, avps.RECIPIENT_INFO)
+        for address in form.groups(recipient, avps.RECIPIENT_ADDRESS)
+    ]
+    originator = form.field(sms, avps.ORIGINATOR_SCCP_ADDRESS)
+
+    def read(values: Values) -> Service | None:
+        numbers = {
+            "calling": _number(values[originator] or ""),
+            "called": _number(next((values[field] for field in called if values[field]), "")),
+        }
+        at = where(values)
+        return None if at is None else replace(at, context=plain.context, origin=plain.origin, **numbers)
+
+    return read
 
 
 def _number(address: str) -> str:

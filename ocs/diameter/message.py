@@ -24,9 +24,11 @@ MAX_DEPTH: Final = 12
 class Layout:
     """Where the AVPs of a message are, and what some of them say: what messages of one layout share (``layouts``)."""
 
-    __slots__ = ("groups",)
+    __slots__ = ("form", "groups")
 
     def __init__(self) -> None:
+        self.form: Any = None
+        """How the command's handler reads messages of this layout, once it knows (``forms``)."""
         self.groups: dict[int, tuple[Index, dict[int, Any]]] = {}
         """Position of a group (0: the message) to its index and the values that are the same in all."""
 

@@ -1,16 +1,20 @@
 """Where a subscriber is, in calls and messages over Ro."""
 
 from charging.event import Phase, Service, ServiceKind
-from ocs.credit_control.service import described
+from ocs.credit_control.service import describing
 from ocs.diameter import avps
 from ocs.diameter.codec import encode_message
+from ocs.diameter.forms import Form
 from ocs.diameter.message import Message
 from tests.gateway import SMS, VOICE, ccr
 
 
 def service(context: str, kind: ServiceKind, *information: bytes) -> Service:
     parts = ccr("s", 1, 0, avps.SERVICE_INFORMATION.encode(information), context=context)
-    found = described(Message(encode_message(0xC0, 272, 4, 1, 1, parts)), kind, Phase.OPEN)
+    message = Message(encode_message(0xC0, 272, 4, 1, 1, parts))
+    form = Form(message)
+    describe = describing(form, message, kind, Phase.OPEN)
+    found = describe(form.read(message.buffer))
     assert found is not None
     return found
 
