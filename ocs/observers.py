@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from balances.ledger import Entry, Unit
-from balances.money import MICRO
 from ocs.metrics import DURATIONS, STORE_DURATIONS, Metrics
-from ocs.tallies import Answers, Durations
+from ocs.tallies import Answers, Durations, Money
 from ocs.telling import Allowance, Teller
 
 log = logging.getLogger(__name__)
@@ -50,8 +49,9 @@ class VaultObserver:
         metrics.tallies.append(self._settle)
         self._errors = _Bound(metrics.store_errors.labels)
         self._lapsed = _Bound(metrics.reservations_lapsed.labels)
-        self._credited = _Bound(metrics.credited_amount.labels)
-        self._overrun = _Bound(metrics.overrun_amount.labels)
+        self._credited = _Bound(lambda currency: Money(metrics.credited_amount.labels(currency)))
+        self._debited = _Bound(lambda currency: _Bound(lambda door: Money(metrics.debited_amount.labels(currency, door))))
+        self._overrun = _Bound(lambda currency: Money(metrics.overrun_amount.labels(currency)))
         for reason in ("timeout", "connection", "overload", "reply"):
             self._errors[reason]  # from 0 on: what begins at 1 is no increase to whoever alerts on it
         for door in ("diameter", "sip"):
@@ -65,6 +65,9 @@ class VaultObserver:
     def _settle(self) -> None:
         for durations in self._scripts.values():
             durations.settle()
+        for moneys in (self._credited, self._overrun, *self._debited.values()):
+            for money in moneys.values():
+                money.settle()
 
     def error(self, reason: str) -> None:
         self._errors[reason].inc()
@@ -89,11 +92,11 @@ class VaultObserver:
                 continue
             overrun = self._overrun[line.asset]  # from 0 on, as above
             if line.credited > 0:
-                self._credited[line.asset].inc(line.credited / MICRO)
+                self._credited[line.asset].add(line.credited)
             if line.debited > 0:
-                self._metrics.debited_amount.labels(line.asset, entry.door or HOUSE).inc(line.debited / MICRO)
+                self._debited[line.asset][entry.door or HOUSE].add(line.debited)
             if line.overrun > 0:
-                overrun.inc(line.overrun / MICRO)
+                overrun.add(line.overrun)
         for listener in self.listeners:
             listener(entry)
 

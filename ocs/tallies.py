@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from prometheus_client import Counter, Histogram
 
+from balances.money import MICRO
+
 
 class Durations:
     """Durations by the buckets of a histogram."""
@@ -55,3 +57,21 @@ class Answers:
         if count := self._durations.settle():
             for counter in self._counters:
                 counter.inc(count)
+
+
+class Money:
+    """A sum of micro-units."""
+
+    __slots__ = ("_amount", "_counter")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._amount = 0
+
+    def add(self, amount: int) -> None:
+        self._amount += amount
+
+    def settle(self) -> None:
+        amount, self._amount = self._amount, 0
+        if amount:
+            self._counter.inc(amount / MICRO)
