@@ -145,9 +145,10 @@ class PendingRequests:
                 self._answer(_Waiter(inbox, request, arrived, work), TOO_BUSY)
                 return
         else:
+            if not self._works:
+                self._idle.clear()
             work = self._works[key] = _Work(key, inbox, request)
             inbox.in_flight += 1
-            self._idle.clear()
         waiter = _Waiter(inbox, request, arrived, work)
         work.waiters.append(waiter)
         self._waiting.append(waiter)

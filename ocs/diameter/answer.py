@@ -75,10 +75,7 @@ def compose(request: Message, answer: Answer, identity: Identity, more: tuple[by
     parts = [request.echo(avps.SESSION_ID), result, identity.encoded]
     if request.command == Command.CREDIT_CONTROL:
         parts.append(_AUTH_APPLICATION)
-        for avp, size in _ECHOED:
-            octets = request.echo(avp)
-            if len(octets) == size:
-                parts.append(octets)
+        parts.extend([request.buffer[echoed] for echoed in _echoed(request)])
     elif request.command == Command.SPENDING_LIMIT:
         parts.append(_AUTH_SY)
     parts.extend(answer.avps)
@@ -90,6 +87,18 @@ def compose(request: Message, answer: Answer, identity: Identity, more: tuple[by
     parts.extend(more)
     flags = request.flags_octet & Flag.PROXIABLE | (Flag.ERROR if answer.is_protocol_error else 0)
     return encode_message(flags, request.command, request.application, request.hop_by_hop, request.end_to_end, parts)
+
+
+def _echoed(request: Message) -> tuple[slice, ...]:
+    """Where the AVPs stand that an answer to a CCR repeats; those of a wrong length are left out."""
+    layout = request.layout
+    if layout is not None and layout.echoed is not None:
+        return layout.echoed
+    found = [(request.positions(avp.key)[:1], size) for avp, size in _ECHOED]
+    echoed = tuple(slice(at[0], at[0] + size) for at, size in found if at and len(request.octets(at[0])) == size)
+    if layout is not None:
+        layout.echoed = echoed
+    return echoed
 
 
 def _result(answer: Answer) -> bytes:

@@ -24,9 +24,11 @@ MAX_DEPTH: Final = 12
 class Layout:
     """Where the AVPs of a message are, and what some of them say: what messages of one layout share (``layouts``)."""
 
-    __slots__ = ("form", "groups")
+    __slots__ = ("echoed", "form", "groups")
 
     def __init__(self) -> None:
+        self.echoed: tuple[slice, ...] | None = None
+        """Where the AVPs stand that an answer repeats, once known (``answer``)."""
         self.form: Any = None
         """How the command's handler reads messages of this layout, once it knows (``forms``)."""
         self.groups: dict[int, tuple[Index, dict[int, Any]]] = {}
