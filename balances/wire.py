@@ -222,7 +222,7 @@ def read_charged(reply: bytes) -> Charged:
         available=fields[2],
         replayed=replayed,
         conflict=conflict,
-        warned=tuple(text(name) for name in fields[3] or ()),
+        warned=tuple([text(name) for name in fields[3] or ()]),
         short=text(fields[4]) if fields[4] else None,
     )
 

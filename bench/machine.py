@@ -69,7 +69,7 @@ class Server:
 
     def stored(self) -> int:
         """Octets the store uses, but for entries that wait for the journal."""
-        waiting = sum(self.store.memory_usage(key, samples=0) or 0 for key in self.store.scan_iter("outbox:*"))
+        waiting = sum(self.store.memory_usage(key, samples=1_000) or 0 for key in self.store.scan_iter("outbox:*"))
         return int(self.store.info("memory")["used_memory"]) - waiting
 
     def audit(self) -> dict[str, Any]:

@@ -111,14 +111,15 @@ def result(phase: Phase, charged: Charged) -> Result:
 def _sentence(charged: Charged, quoted: tuple[Quoted, ...]) -> str:
     if charged.verdict in SENTENCES:
         return SENTENCES[charged.verdict]
+    refused = [grant.refused for grant in charged.grants if grant.refused]
     if charged.short is not None:
-        refused = next((grant.refused for grant in charged.grants if grant.refused), "")
-        return ABOVE.get(refused, "whom the account buys from cannot provide this")
-    denied = next((each.why for each in quoted if each.why), "")
-    if not denied and any(grant.refused for grant in charged.grants):
-        capped = any(grant.refused == CAPPED for grant in charged.grants)
-        return "a spending limit is reached" if capped else "not enough credit"
-    return denied
+        return ABOVE.get(refused[0] if refused else "", "whom the account buys from cannot provide this")
+    for each in quoted:
+        if each.why:
+            return each.why
+    if refused:
+        return "a spending limit is reached" if CAPPED in refused else "not enough credit"
+    return ""
 
 
 def _with_parts(item: ItemOutcome, quoted: Quoted, grants: dict[str, Grant]) -> ItemOutcome:

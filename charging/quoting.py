@@ -217,7 +217,8 @@ def wanted(quoted: Quoted, phase: Phase) -> int:
     size = service.quota if asked is None or asked <= 0 else asked
     if phase is Phase.EVENT:
         return size
-    return min(size, service.most, size if quoted.limit is None else quoted.limit)
+    most = service.most if quoted.limit is None else min(service.most, quoted.limit)
+    return min(size, most)
 
 
 def falls(now: Price, later: Price) -> bool:
@@ -233,7 +234,9 @@ def uses(
 ) -> tuple[Use, ...]:
     """What the ledger is told of the items, and after them of what was used of some since the rate changed."""
     told = [use(each, event, settings, observer) for each in quoted]
-    told += [_later(each, event, settings, observer) for each in quoted if each.since is not None]
+    for each in quoted:
+        if each.since is not None:
+            told.append(_later(each, event, settings, observer))
     return tuple(told)
 
 
@@ -311,11 +314,20 @@ class Lifetime(Record, frozen=True, kw_only=True):
 def lifetime(quoted: tuple[Quoted, ...], known: ServiceTerms | None, event: ChargingEvent, idle: int) -> Lifetime:
     """A session lives twice its longest validity (RFC 8506 section 13: Tcc), or as long as the door says."""
     services = [each.service for each in quoted if each.service] or ([known] if known else [])
-    seconds = 2 * max([service.validity for service in services]) if services else idle
-    milliseconds = seconds * 1000 if event.lifetime is None else max(0, event.lifetime)
-    refuse = Empty.REFUSE in [service.empty for service in services]
-    barred = bool(quoted) and Reason.NONE not in [each.denied for each in quoted]
-    lapse = event.lapse or (services[0].lapse if services else Lapse.RELEASE)
+    longest, refuse = 0, bool(quoted)
+    for each in quoted:
+        if each.denied is Reason.NONE:
+            refuse = False  # not all of it is barred
+            break
+    for service in services:
+        longest = max(longest, service.validity)
+        refuse = refuse or service.empty is Empty.REFUSE
+    if event.lifetime is not None:
+        milliseconds = max(0, event.lifetime)
+    else:
+        milliseconds = (2 * longest if services else idle) * 1000
     return Lifetime(
-        deadline=event.now + milliseconds, lapse=lapse, empty=Empty.REFUSE if refuse or barred else Empty.KEEP
+        deadline=event.now + milliseconds,
+        lapse=event.lapse or (services[0].lapse if services else Lapse.RELEASE),
+        empty=Empty.REFUSE if refuse else Empty.KEEP,
     )

@@ -123,12 +123,12 @@ class PendingRequests:
         """Answer 3004 to what is in work and give it up; a client repeats it."""
         if self._timer is not None:
             self._timer.cancel()
-        works = tuple(self._works.values())
+        works, now = tuple(self._works.values()), asyncio.get_running_loop().time()
         self._sessions.clear()
         for work in works:
             self._forget(work)
             for waiter in work.waiters:
-                self._answer(waiter, TOO_BUSY)
+                self._answer(waiter, TOO_BUSY, now)
             if work.run is not None:
                 work.run.close()
 
@@ -142,7 +142,7 @@ class PendingRequests:
         if work is not None:
             self._observer.duplicate()
             if len(work.waiters) >= _MOST_COPIES:
-                self._answer(_Waiter(inbox, request, arrived, work), TOO_BUSY)
+                self._answer(_Waiter(inbox, request, arrived, work), TOO_BUSY, arrived + waited)
                 return
         else:
             if not self._works:
@@ -197,11 +197,11 @@ class PendingRequests:
             return  # closed meanwhile
         self._forget(work)
         work.run = None
+        now = asyncio.get_running_loop().time()
         if work.waiters:
-            now = asyncio.get_running_loop().time()
             self._room.finished(now - work.waiters[0].arrived, now)
         for waiter in work.waiters:
-            self._answer(waiter, answer)
+            self._answer(waiter, answer, now)
         queue = self._sessions[work.key[0]]
         queue.popleft()
         while queue and not queue[0].waiters:
@@ -219,7 +219,7 @@ class PendingRequests:
         if not self._works:
             self._idle.set()
 
-    def _answer(self, waiter: _Waiter, answer: Answer) -> None:
+    def _answer(self, waiter: _Waiter, answer: Answer, now: float) -> None:
         request, inbox = waiter.request, waiter.inbox
         if request is None or inbox is None:
             return
@@ -227,8 +227,7 @@ class PendingRequests:
             inbox.octets -= len(request.buffer)
         # It stays in line until its deadline: let it hold nothing meanwhile.
         waiter.work = waiter.request = waiter.inbox = None
-        seconds = asyncio.get_running_loop().time() - waiter.arrived
-        self._observer.request_answered(kind_of(request), answer.result_code, seconds)
+        self._observer.request_answered(kind_of(request), answer.result_code, now - waiter.arrived)
         try:
             inbox.answer(request, answer)
         except Exception:
@@ -250,7 +249,7 @@ class PendingRequests:
                     self._timer = loop.call_at(due, self._expire)
                     return
                 waiter.work.waiters.remove(waiter)
-                self._answer(waiter, TOO_BUSY)
+                self._answer(waiter, TOO_BUSY, now)
             self._waiting.popleft()
 
 

@@ -132,7 +132,10 @@ class Plan(Record, frozen=True, kw_only=True):
 
     def at(self, at: int) -> "Plan":
         """The plan as it is at a time."""
-        return next((plan for since, plan in reversed(self.successors) if at >= since), self)
+        for since, plan in reversed(self.successors):
+            if at >= since:
+                return plan
+        return self
 
     def match(self, use: Usage, currency: str = "") -> Match | None:
         """The line that decides and its rate; None: the plan has no price for it."""
