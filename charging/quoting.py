@@ -234,9 +234,7 @@ def uses(
 ) -> tuple[Use, ...]:
     """What the ledger is told of the items, and after them of what was used of some since the rate changed."""
     told = [use(each, event, settings, observer) for each in quoted]
-    for each in quoted:
-        if each.since is not None:
-            told.append(_later(each, event, settings, observer))
+    told += [_later(each, event, settings, observer) for each in quoted if each.since is not None]
     return tuple(told)
 
 
