@@ -17,6 +17,7 @@ LWS = " \t"
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\]")
+_KNOWN = ("sip", "sips", "tel")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUMBER = re.compile(r"\+?[0-9]+")
@@ -49,8 +50,15 @@ def decimal(text: str, limit: int, what: str) -> int:
 
 def split_outside_quotes(text: str, separator: str) -> list[str]:
     """Split at a separator that stands neither in a quoted string nor in ``<>``; parts are stripped."""
-    if '"' not in text and "<" not in text:
+    before, opened, rest = text.partition("<")
+    if not opened and '"' not in text:
         return [part.strip(LWS) for part in text.split(separator)]
+    if opened and '"' not in text and "\\" not in text:  # as nearly all are
+        inside, closed, after = rest.partition(">")
+        if closed and "<" not in inside and "<" not in after and ">" not in before and ">" not in after:
+            first, last = before.split(separator), after.split(separator)
+            middle = f"{first[-1]}<{inside}>{last[0]}"
+            return [part.strip(LWS) for part in (*first[:-1], middle, *last[1:])]
     parts: list[str] = []
     start = 0
     quoted = angled = False
@@ -204,7 +212,7 @@ def parse_uri(text: str) -> Uri:
     """Read a URI as it stands in a request line or between ``<>``; raises Malformed."""
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
-    if not colon or not rest or not _SCHEME.fullmatch(scheme):
+    if not colon or not rest or not (scheme in _KNOWN or _SCHEME.fullmatch(scheme)):
         raise Malformed("bad URI")
     if " " in text or "\t" in text or "<" in text or ">" in text or '"' in text:
         raise Malformed("bad character in URI")
@@ -230,8 +238,10 @@ def _parse_sip_uri(text: str, scheme: str, rest: str) -> Uri:
 
 def _uri_parameters(parts: list[str]) -> Parameters:
     """URI parameters: more characters are allowed than in header parameters, and oddities are not ours to judge."""
-    named = (part.partition("=") for part in parts if part)
-    return tuple((name.lower(), _unescape(value) if equals else None) for name, equals, value in named)
+    if not parts:
+        return ()
+    named = [part.partition("=") for part in parts if part]
+    return tuple([(name.lower(), _unescape(value) if equals else None) for name, equals, value in named])
 
 
 def _unescape(text: str) -> str:

@@ -16,9 +16,10 @@ _CAUSES = frozenset({"302", "404", "408", "480", "486", "487", "503"})
 
 def addresses(request: Request, name: str) -> list[Address]:
     """The addresses in a header, best first; of History-Info, whoever diverted last."""
-    if name.lower() == _HISTORY:
-        return history_diverters(request)[:1]
-    return _readable(request, name)
+    kind = name.lower()
+    if kind == "from":
+        return [request.from_]
+    return history_diverters(request)[:1] if kind == _HISTORY else _readable(request, name)
 
 
 def history_diverters(request: Request) -> list[Address]:
@@ -41,6 +42,8 @@ def history_diverters(request: Request) -> list[Address]:
 
 def goes_round(request: Request) -> bool:
     """Was the call diverted too often, or is it to reach somebody who diverted it?"""
+    if "diversion" not in request.headers and _HISTORY not in request.headers:
+        return False
     diversions = _readable(request, "Diversion")
     history = history_diverters(request)
     counts = (entry.parameter("counter") or "1" for entry in diversions)

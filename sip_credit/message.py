@@ -5,7 +5,7 @@ when somebody asks. Text is UTF-8 with undecodable bytes kept, so that an answer
 """
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from sip_credit.address import (
@@ -110,6 +110,8 @@ _COMPACT = {
 """Compact forms (section 7.3.3 and the registry of header fields)."""
 
 _NAMES = {letter: name.lower() for letter, name in _COMPACT.items()}
+_KEPT = 1024
+"""Names of headers kept in mind: there are some dozens."""
 _SINGLE = ("from", "to", "call-id", "cseq", "content-length")
 
 
@@ -126,14 +128,21 @@ class RemoteError(Exception):
 class Headers:
     """Header fields in order; names compare without regard to case and to compact forms."""
 
-    __slots__ = ("_index", "_pairs")
+    __slots__ = ("_known", "_pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._pairs = tuple(pairs)
-        self._index: dict[str, list[str]] = {}
-        for name, value in self._pairs:
-            key = name.lower()
-            self._index.setdefault(_NAMES.get(key, key), []).append(value)
+        self._known: dict[str, list[str]] | None = None
+
+    @property
+    def _index(self) -> dict[str, list[str]]:
+        """The values by name; made when somebody asks, as nobody does of an answer."""
+        known = self._known
+        if known is None:
+            known = self._known = {}
+            for name, value in self._pairs:
+                known.setdefault(_key(name), []).append(value)
+        return known
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._pairs)
@@ -142,7 +151,7 @@ class Headers:
         return len(self._pairs)
 
     def __contains__(self, name: str) -> bool:
-        return self._key(name) in self._index
+        return _key(name) in self._index
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self._pairs == other._pairs
@@ -155,22 +164,36 @@ class Headers:
 
     def get(self, name: str, default: str = "") -> str:
         """The value of the first field of this name."""
-        values = self._index.get(self._key(name))
+        values = self._index.get(_key(name))
         return values[0] if values else default
+
+    def count(self, name: str) -> int:
+        """How many fields have this name."""
+        return len(self._index.get(_key(name), ()))
 
     def all(self, name: str) -> list[str]:
         """The values of all fields of this name, as they came."""
-        return list(self._index.get(self._key(name), ()))
+        return list(self._index.get(_key(name), ()))
 
     def items(self, name: str) -> list[str]:
         """The elements of a header that is a list: over several lines or with commas, it is the same (7.3.1)."""
-        values = self._index.get(self._key(name), ())
+        values = self._index.get(_key(name), ())
         return [item for value in values for item in split_outside_quotes(value, ",")]
 
-    @staticmethod
-    def _key(name: str) -> str:
-        key = name.lower()
-        return _NAMES.get(key, key)
+
+@lru_cache(maxsize=_KEPT)
+def _key(name: str) -> str:
+    """What a name compares by."""
+    key = name.lower()
+    return _NAMES.get(key, key)
+
+
+@lru_cache(maxsize=_KEPT)
+def _whole(name: str) -> str:
+    """A header's name in full, as it came if it is; empty if it is none."""
+    if not is_token(name):
+        return ""
+    return _COMPACT.get(name.lower(), name) if len(name) == 1 else name
 
 
 class Message:
@@ -221,14 +244,14 @@ class Message:
     def encode(self) -> bytes:
         """The message in octets; Content-Length is always that of the body, and comes last."""
         lines = [self.start_line]
-        lines += [f"{name}: {value}" for name, value in self.headers if name.lower() not in ("content-length", "l")]
+        lines += [f"{name}: {value}" for name, value in self.headers if _key(name) != "content-length"]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 
     def check(self) -> None:
         """Raise Malformed unless every mandatory header is there once and well formed (section 8.1.1)."""
         for name in _SINGLE:
-            if len(self.headers.all(name)) > 1:
+            if self.headers.count(name) > 1:
                 raise Malformed(f"more than one {name}")
         if len(self.vias) > MAX_VIAS:
             raise Malformed("too many Vias")
@@ -379,13 +402,13 @@ def _parse_headers(text: str) -> tuple[Headers, Exception | None]:
         fault = Malformed("too many headers")
     for line in lines:
         name, colon, value = line.partition(":")
-        name = name.rstrip(LWS)
-        if not colon or not is_token(name) or "\r" in value or "\n" in value:
+        whole = _whole(name.rstrip(LWS))
+        if not colon or not whole or "\r" in value or "\n" in value:
             fault = fault or Malformed("bad header line")
         elif len(line) > MAX_LINE:
             fault = fault or Malformed("header line too long")
         else:
-            pairs.append((_COMPACT.get(name.lower(), name) if len(name) == 1 else name, value.strip(LWS)))
+            pairs.append((whole, value.strip(LWS)))
     return Headers(pairs), fault
 
 
