@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--accounts", type=int, default=2_000)
     parser.add_argument("--sessions", type=int, default=2_000)
-    parser.add_argument("--overload", action="store_true", help="also twice the rate that is sustained")
+    parser.add_argument("--overload", action="store_true", help="also twice the most that is done at any rate")
     parser.add_argument("--search", type=float, help="seconds for each rate tried")
     parser.add_argument("--seconds", type=float, help="seconds for each rate measured")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

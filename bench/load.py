@@ -71,7 +71,8 @@ class Load:
 
 
 def search(load: Load, seconds: float, first: float = 1_000.0) -> float:
-    """The highest rate that is sustained, to about 6 %; what disturbs one of two tries is not the server's."""
+    """The highest rate that is sustained, to about 6 %; what disturbs one of two tries is not the server's, and what
+    disturbed both may be over when the rate above is tried once more."""
 
     def sustains(rate: float) -> bool:
         return load.sustains(rate, seconds) or load.sustains(rate, seconds)
@@ -87,6 +88,8 @@ def search(load: Load, seconds: float, first: float = 1_000.0) -> float:
     while high / low > 1.06:
         middle = (low + high) / 2
         low, high = (middle, high) if sustains(middle) else (low, middle)
+    while sustains(1.1 * low):
+        low *= 1.1
     return low
 
 

@@ -34,10 +34,12 @@ class Step(Record, frozen=True, kw_only=True):
 
 
 class Overload(Record, frozen=True, kw_only=True):
-    """At twice the rate that is sustained."""
+    """At twice the most that is done."""
 
+    best: float
+    """The most right answers a second at any rate offered, late ones too."""
     goodput: float
-    """Right answers a second, of the rate that is sustained."""
+    """Right answers a second, of the best."""
     refused: int
     unanswered: int
     slowest_ms: float

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from bench.results import Report, Results, Step
 
 Figure = float | None
-_NO_OVERLOAD = 1.2
-
 Find = Callable[[Results], Figure]
 
 
@@ -73,9 +71,7 @@ def _hot(results: Results) -> Figure:
 
 
 def _goodput(report: Report) -> Figure:
-    """Where far more is done at twice the rate, the rate was not the highest: no overload."""
-    overload = report.overload
-    return 100 * overload.goodput if overload and overload.goodput < _NO_OVERLOAD else None
+    return 100 * report.overload.goodput if report.overload else None
 
 
 def _rival(results: Results) -> Figure:
@@ -106,11 +102,11 @@ TARGETS = (
     Target("store per open session", 1_500, None, "octets", lambda all_: all_.memory and all_.memory.session_octets),
     Target("worker with 100,000 open sessions", 120, None, "MB", lambda all_: all_.memory and all_.memory.worker_mb),
     Target("deck of 200,000 prefixes against 2,000, per request", 3, None, "%", _deck),
-    Target("goodput at twice the rate", 90, None, "%",
+    Target("goodput at twice the best rate", 90, None, "%",
            _whole(_goodput), True),
-    Target("slowest answer at twice the rate", 1_000, None, "ms",
+    Target("slowest answer at twice the best rate", 1_000, None, "ms",
            _whole(lambda report: report.overload and report.overload.slowest_ms)),
-    Target("requests unanswered at twice the rate", 0, None, "",
+    Target("requests unanswered at twice the best rate", 0, None, "",
            _whole(lambda report: report.overload and report.overload.unanswered)),
     Target("start to ready with 1,000,000 accounts, beyond the store's load", 5, None, "s",
            lambda all_: all_.start_seconds),

@@ -22,7 +22,8 @@ def report(profile: str, worker_us: float, sustained: float, fsync: str = "every
     )  # fmt: skip
     return Report(
         run=Run(profile=profile, fsync=fsync, workers=workers), sustained=sustained, proved=3, steps=steps, requests=1,
-        worker_mb=70, store_mb=10, overload=Overload(goodput=0.95, refused=1, unanswered=0, slowest_ms=1200),
+        worker_mb=70, store_mb=10,
+        overload=Overload(best=17_000, goodput=0.95, refused=1, unanswered=0, slowest_ms=1200),
     )  # fmt: skip
 
 
@@ -60,9 +61,9 @@ def test_each_target_has_its_verdict() -> None:
         "store per open session": (1_501, "missed"),
         "worker with 100,000 open sessions": (119, "met"),
         "deck of 200,000 prefixes against 2,000, per request": (None, "not measured"),
-        "goodput at twice the rate": (95, "met"),
-        "slowest answer at twice the rate": (1_200, "missed"),
-        "requests unanswered at twice the rate": (0, "met"),
+        "goodput at twice the best rate": (95, "met"),
+        "slowest answer at twice the best rate": (1_200, "missed"),
+        "requests unanswered at twice the best rate": (0, "met"),
         "start to ready with 1,000,000 accounts, beyond the store's load": (None, "not measured"),
     }
 
@@ -71,11 +72,9 @@ def test_what_contradicts_itself_is_not_measured() -> None:
     unproved = msgspec.structs.replace(report("data-1", 50, 15_000), proved=0)
     found = {verdict.word for verdict in verdicts(Results(made="", machine="", load=0, reports=(unproved,)))}
     assert found == {"not measured"}
-    easy = Overload(goodput=2.0, refused=0, unanswered=0, slowest_ms=1)
-    slow = msgspec.structs.replace(report("data-1", 90, 100), overload=easy)
-    results = Results(made="", machine="", load=0, reports=(slow, report("data-3", 80, 300)))
+    results = Results(made="", machine="", load=0, reports=(report("data-1", 90, 100), report("data-3", 80, 300)))
     words = {verdict.target.what: verdict.word for verdict in verdicts(results)}
-    assert words["each further rating group"] == words["goodput at twice the rate"] == "not measured"
+    assert words["each further rating group"] == "not measured"
 
 
 def test_without_results_nothing_is_claimed() -> None:
