@@ -22,12 +22,14 @@
 -- Errors  none of its own
 
 local U_KEY, U_UNIT, U_USED, U_TOTAL, U_WANTED, U_LEAST, U_QUOTE, U_DENIED = 9, 10, 11, 12, 13, 14, 15, 16 -- + 8 * use
+local G_GRANTED, G_COST, G_FINAL, G_REFUSED, G_ENDS = 2, 3, 5, 6, 8 -- of a grant in the answer, + 8 * use - 3
+local NOTHING = {} -- never changed
 
 -- Of the call:
 local r, s, levels, payer -- the request, its session, see levels.lua
 local ACCOUNT, DOOR, PHASE, NOW, DUE, LAPSE, EMPTY, CONTEXT, USES
 local ends -- how, if the phase ends the session
-local cause, grants
+local cause, answer -- the answer: five fields, then eight for each grant
 local short -- the account up the chain for whose sake a use was refused
 
 local function say(verdict, spent, left)
@@ -45,18 +47,18 @@ local function denied_at(level, i)
 end
 
 local function grant(i, granted, due, settled, final, ends, terms)
-    local key, last, n = r[i * 8 + U_KEY], final and 1 or 0, #grants
+    local key, last, n = r[i * 8 + U_KEY], final and 1 or 0, #answer
     if n == 0 then -- a table made whole is quicker than one that grows
-        grants = { key, granted, due, settled, last, '', terms, ends }
+        answer = { false, false, false, false, false, key, granted, due, settled, last, '', terms, ends }
         return
     end
-    grants[n + 1], grants[n + 2], grants[n + 3], grants[n + 4] = key, granted, due, settled
-    grants[n + 5], grants[n + 6], grants[n + 7], grants[n + 8] = last, '', terms, ends
+    answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = key, granted, due, settled
+    answer[n + 5], answer[n + 6], answer[n + 7], answer[n + 8] = last, '', terms, ends
 end
 
 local function grant_nothing(i, key, settled, refused)
     grant(i, 0, 0, settled, false, -1, key and quote_of(key)[1] or '')
-    grants[#grants - 2] = refused or ''
+    answer[#answer - 2] = refused or ''
 end
 
 -- Why the session has no such key.
@@ -67,9 +69,11 @@ end
 -- Why nothing is granted whatever the balance.
 local function refusal(level, i, key)
     if not key then return unsettled(level, i) end
-    if denied_at(level, i) then return denied_at(level, i) end
-    if not meters_known(level.a, quote_of(key).meters) then return 'too-many-keys' end
-    return r[i * 8 + U_WANTED] > 0 and refused_by_state(level.a, quote_of(key), level.activation)
+    local denied = denied_at(level, i)
+    if denied then return denied end
+    local q = quote_of(key)
+    if not meters_known(level.a, q.meters) then return 'too-many-keys' end
+    return r[i * 8 + U_WANTED] > 0 and refused_by_state(level.a, q, level.activation)
 end
 
 local function blame(level)
@@ -78,7 +82,7 @@ end
 
 -- Reserves for a use on all levels, or on none. A key named twice holds under its first quote.
 local function offer(i, settled)
-    local at, keys = i * 8, {}
+    local at, keys = i * 8, { false }
     for n = 1, #levels do
         local key, quote = levels[n].keys[i], quote_at(levels[n], i)
         if key and quote ~= '' and key[QUOTE] ~= quote and units_held(key) == 0 then
@@ -123,8 +127,8 @@ end
 
 -- Settles what was used and releases what the keys held. Returns the money due by use.
 local function settle(level)
-    local a, book, due, excess = level.a, level.s, {}, {}
-    level.keys = {}
+    local a, book, due, excess = level.a, level.s, { 0 }, { 0 } -- with room for one
+    level.keys = { false }
     for i = 1, USES do
         local at, quote = i * 8, quote_at(level, i)
         local k = find_key(book, r[at + U_KEY])
@@ -200,7 +204,7 @@ local function open()
     local wanted, got = false, false
     for i = 1, USES do
         wanted = wanted or r[i * 8 + U_WANTED] > 0
-        got = got or grants[i * 8 - 6] > 0
+        got = got or answer[i * 8 - 3 + G_GRANTED] > 0
     end
     for i = FIRST_KEY, #s do got = got or s[i][USED] > 0 end
     if EMPTY == 'refuse' and wanted and not got then
@@ -311,9 +315,10 @@ local function event()
         end
     end
     if not reason then return 'done' end
-    for n = 1, #grants, 8 do
-        grants[n + 1], grants[n + 2], grants[n + 4], grants[n + 7] = 0, 0, 0, -1
-        if grants[n + 5] == '' then grants[n + 5] = reason end
+    for i = 1, USES do
+        local at = i * 8 - 3
+        answer[at + G_GRANTED], answer[at + G_COST], answer[at + G_FINAL], answer[at + G_ENDS] = 0, 0, 0, -1
+        if answer[at + G_REFUSED] == '' then answer[at + G_REFUSED] = reason end
     end
     return 'refused'
 end
@@ -352,7 +357,7 @@ end
 local function began()
     for i = 1, USES do
         local at = i * 8
-        local key = (grants[at - 6] > 0 or r[at + U_USED] > 0 or r[at + U_TOTAL] > 0) and find_key(payer.s, r[at + U_KEY])
+        local key = (answer[at - 3 + G_GRANTED] > 0 or r[at + U_USED] > 0 or r[at + U_TOTAL] > 0) and find_key(payer.s, r[at + U_KEY])
         if key and not is_free(quote_of(key)) then return true end
     end
     return false
@@ -385,7 +390,7 @@ local function levels_of(KEYS, packed)
         a_name = ACCOUNT, version = r[2], key = KEYS[1], entries = KEYS[2], live = KEYS[7], activation = false,
         a = false, old = false, s = false, keys = false, begins = false, metered = false, activated = false, -- room
     } }
-    local above = packed and packed ~= '' and open_packed(packed) or {}
+    local above = packed and packed ~= '' and open_packed(packed) or NOTHING
     for at = 1, #above, 3 + 2 * USES do
         local n, quotes, denied = #found, {}, {}
         for i = 1, USES do quotes[i], denied[i] = above[at + 1 + 2 * i], above[at + 2 + 2 * i] end
@@ -399,16 +404,16 @@ end
 
 local function charge(KEYS, ARGV)
     forget_calls()
-    r = open_packed(ARGV[1])
+    r = open_array(ARGV[1])
     ACCOUNT, PHASE, DOOR, NOW, DUE, LAPSE = r[1], r[6], r[7], r[8], r[9], r[10]
     EMPTY, CONTEXT, USES = r[11], r[12], r[16]
     local session, operation, fingerprint, sequence = r[3], r[4], r[5], r[15]
     ends = PHASE == 'close' and 'closed' or PHASE == 'lapse' and 'lapsed'
     cause = r[13] ~= '' and r[13] or PHASE
-    grants, short = {}, false
+    answer, short = NOTHING, false
     levels = levels_of(KEYS, ARGV[3])
     payer = payer_of(levels)
-    local activations = ARGV[4] and open_packed(ARGV[4]) or {}
+    local activations = ARGV[4] and open_packed(ARGV[4]) or NOTHING
     for i = 1, #activations, 3 do
         levels[(i + 2) / 3].activation = activations[i] and { activations[i], activations[i + 1], activations[i + 2] }
     end
@@ -436,13 +441,13 @@ local function charge(KEYS, ARGV)
     end
 
     if not s then return say(verdict, 0, available(payer.a)) end -- never heard of: nothing to remember
-    local answer =
-        { verdict, payer.s[SPENT], available(payer.a), #warned > 0 and verdict ~= 'refused' and warned, short }
-    for i = 1, #grants do answer[i + 5] = grants[i] end
-    answer = pack(answer)
+    if #answer == 0 then answer = {} end
+    answer[1], answer[2], answer[3], answer[4], answer[5] = verdict, payer.s[SPENT], available(payer.a),
+        #warned > 0 and verdict ~= 'refused' and warned, short
+    local said = pack(answer)
     s[UPDATED_AT] = NOW
     if s[STATE] == 'open' and not was_open then s[OPENING] = operation end
-    local before, record, dropped = keep_answer(s, operation, fingerprint, sequence, answer)
+    local before, record, dropped = keep_answer(s, operation, fingerprint, sequence, said)
     local packed = pack(s)
     for n = 1, #levels do levels[n].metered = seal_meters(levels[n].a) end
     if #activations > 0 and verdict == 'done' then activate() end
@@ -457,14 +462,17 @@ local function charge(KEYS, ARGV)
         end
     end
     local changed = book_all(levels, NOW, operation, cause, DOOR, session, ARGV[2], KEYS[4], KEYS[3])
+    local sets = s[STATE] == 'open' and { 'MSET', KEYS[6], packed } or { 'MSET' } -- one command for all
     for n = 1, #levels do
         local level = levels[n]
-        if changed[n] or level.metered or level.activated then call('SET', level.key, pack(level.a)) end
+        if changed[n] or level.metered or level.activated then
+            sets[#sets + 1], sets[#sets + 2] = level.key, pack(level.a)
+        end
         if level.begins then call('ZADD', KEYS[5], 'LT', digits(level.begins), 'a:' .. level.a_name) end
     end
+    if #sets > 1 then call(unpack(sets)) end
     write_earlier(KEYS[8], before, record, dropped)
     if s[STATE] == 'open' then
-        call('SET', KEYS[6], packed)
         if not was_open then
             if s[ANSWERED] > 0 then call('PERSIST', KEYS[8]) end
             call('ZADD', KEYS[5], digits(s[DEADLINE]), 's:' .. session)
@@ -479,5 +487,5 @@ local function charge(KEYS, ARGV)
             for n = 1, #levels do call('SREM', levels[n].live, session) end
         end
     end
-    return '0' .. answer
+    return '0' .. said
 end

@@ -39,7 +39,7 @@ local function portion(a, b, c)
             rest = rest + more
         end
     end
-    local each, part = div(a, c), fmod(a, c)
+    local each, part = div(a, c), a % c
     while power >= 1 do
         whole = whole * 2
         add(rest)

@@ -50,7 +50,7 @@ BUGS = {
     "reserves less than it grants": ("a[RESERVED] = a[RESERVED] + due", "a[RESERVED] = a[RESERVED] + max(0, due - 1)"),
     "loses the house's line": ("if debited ~= 0 then call('HINCRBY'", "if false then call('HINCRBY'"),
     "reaches one unit too far": ("return max(0, min(stop, goal) - units)", "return min(stop + 1, goal) - units"),
-    "counts no overrun": ("a[OVERRUN] = a[OVERRUN] + max", "a[OVERRUN] = a[OVERRUN] + 0 * max"),
+    "counts no overrun": ("a[OVERRUN] = a[OVERRUN] + short", "a[OVERRUN] = a[OVERRUN]"),
     "takes expired buckets": ("a[b + EXPIRES] > now)", "true)"),
     "takes buckets before they start": ("and a[b + STARTS] <= now", ""),
     "starts no clock": ("levels[n].begins = start_clocks(levels[n].a, NOW)", "levels[n].begins = false"),
@@ -71,8 +71,8 @@ BUGS = {
     "grants to the suspended": ("    return status\nend", "    return false\nend"),
     "keeps a late debit beside the real one": ("k[PROVISIONAL] = true", "k[PROVISIONAL] = false"),
     "lets the record of an open session fade": (
-        "call('SET', KEYS[6], packed)\n",
-        "call('SET', KEYS[6], packed, 'PX', 100000)\n",
+        "call(unpack(sets)) end",
+        "call(unpack(sets)) call('PEXPIRE', KEYS[6], 100000) end",
     ),
     "opens what was closed before": ("if state ~= 'void' then", "if true then"),
     "writes no entry": ("return moved and write_entry(entry, outbox, list)", "return moved"),
@@ -142,7 +142,7 @@ RENEWAL_BUGS = {
 
 LIFE_BUGS = {
     "begins no life": ("if #activations > 0 and verdict == 'done' then", "if false then"),
-    "does not store a life that begins": (" or level.activated then call", " then call"),
+    "does not store a life that begins": ("level.metered or level.activated then", "level.metered then"),
 }
 
 

@@ -13,7 +13,7 @@ local STARTS, LASTS = 9, 10
 
 local function read_account(key)
     local packed = call('GET', key)
-    return packed and open_packed(packed)
+    return packed and open_array(packed)
 end
 
 local function copy(array)

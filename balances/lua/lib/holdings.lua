@@ -1,7 +1,7 @@
 -- What keys hold and how it is settled, as in holdings.py.
 
 local MOST_QUOTES = 1000
-local quotes, quotes_read = {}, 0 -- each is read once, and never changed
+local quotes, quotes_read = {}, 0 -- each is read once
 
 local function read_once(packed)
     local q = quotes[packed]
@@ -15,7 +15,8 @@ end
 -- What was noted of other calls, where a library outlives them.
 local function forget_calls()
     if not call then find_libraries() end
-    opened, warned = {}, {}
+    if next_of(opened) then opened = {} end
+    if #warned > 0 then warned = {} end
     if quotes_read > MOST_QUOTES then quotes, quotes_read = {}, 0 end
 end
 
@@ -36,9 +37,10 @@ local function money_held(k)
     return money
 end
 
--- The price that holds for the units that money pays for, and where it has come to; false: nothing more may be bought.
-local function price_now(k)
-    local q, more = quote_of(k), k[BEYOND]
+-- The price that holds for the units that money pays for under the key's quote, and where it has come to; false: nothing
+-- more may be bought.
+local function price_now(k, q)
+    local more = k[BEYOND]
     if not more or more[1] == '' then return q, k[PAID_UNITS] end
     local packed = q.overage and q.overage[more[1]]
     if packed == false then return false, more[2] end
@@ -50,22 +52,22 @@ local function in_overage(k)
 end
 
 -- What money owes for the next units of the key; counts them. What was used in spite of a stop has its price too.
-local function price_of(a, k, units)
+local function price_of(a, k, quote, units)
     if units == 0 then return 0 end
-    local price, base = price_now(k)
-    local q = price or quote_of(k)
+    local price, base = price_now(k, quote)
+    local q = price or quote
     local place = base
     if q.meters and not in_overage(k) then place = axis_of(a, q.meters) or base end
     if max(base, place) + units >= LIMIT then error(RANGE) end
     if k[BEYOND] and k[BEYOND][1] ~= '' then k[BEYOND][2] = base + units else k[PAID_UNITS] = base + units end
-    return cost(q, place + units) - cost(q, place)
+    local before = cost(q, place)
+    return cost(q, place + units) - before
 end
 
--- Where what money pays for would be on the price's axis, behind so many units that allowances pay for: its two ends,
--- see books.py.
-local function places(a, k, allowed)
-    local _, base = price_now(k)
-    local meters = quote_of(k).meters
+-- Where what money pays for would be on the price's axis, which has come to base, behind so many units that allowances pay
+-- for: its two ends, see books.py.
+local function places(a, k, q, base, allowed)
+    local meters = q.meters
     if meters and not in_overage(k) then
         local used, held = axis_of(a, meters)
         if used then
@@ -80,6 +82,7 @@ end
 
 -- Debits up to this much of what a list of bucket, amount, ... holds. Returns the list as it is then, and what is left.
 local function consume(a, parts, first, amount, paid)
+    if #parts < first then return parts, amount end
     local kept = {}
     for i = 1, first - 1 do kept[i] = parts[i] end
     for i = first, #parts, 2 do
@@ -105,14 +108,15 @@ local function settle_held(a, s, k, used, total)
     local units = total < 0 and used or max(0, total - k[USED])
     k[USED] = k[USED] + units
     if k[USED] >= LIMIT then error(RANGE) end
-    local meters, left = quote_of(k).meters, nil
+    local q, left = quote_of(k), nil
+    local meters = q.meters
     local units_before, money_before = meters and units_held(k), meters and money_held(k)
     k[PARTS], left = consume(a, k[PARTS], 1, units, s[PAID])
     local taken = min(left, k[MONEY_UNITS])
     k[MONEY_UNITS] = k[MONEY_UNITS] - taken
-    count_meters(a, meters, k[K_UNIT], units - left, 0)
-    local due = price_of(a, k, taken)
-    count_meters(a, meters, k[K_UNIT], taken, due)
+    if meters then count_meters(a, meters, k[K_UNIT], units - left, 0) end
+    local due = price_of(a, k, q, taken)
+    if meters then count_meters(a, meters, k[K_UNIT], taken, due) end
     if k[BEYOND] then k[BEYOND], due = consume(a, k[BEYOND], 3, due, s[BONUS_PAID]) end
     if meters then
         hold_meters(a, meters, k[K_UNIT], units_held(k) - units_before, money_held(k) - money_before)
@@ -149,11 +153,12 @@ end
 -- Second part: consumed is consumed, so free allowances and then money pay for what was not held.
 local function settle_excess(a, s, k, left, now)
     if left == 0 then return 0 end
-    local offers, meters, excess = quote_of(k).offers, quote_of(k).meters, left
+    local q, excess = quote_of(k), left
+    local offers, meters = q.offers, q.meters
     if offers then left = left - spend(a, s[PAID], k[K_UNIT], offers, left, now) end
     count_meters(a, meters, k[K_UNIT], excess - left, 0)
-    if k[BEYOND] or quote_of(k).overage then choose_overage(a, k, now) end
-    local due = price_of(a, k, left)
+    if k[BEYOND] or q.overage then choose_overage(a, k, now) end
+    local due = price_of(a, k, q, left)
     count_meters(a, meters, k[K_UNIT], left, due)
     if offers and k[K_UNIT] ~= 'money' then due = due - spend(a, s[BONUS_PAID], 'money', offers, due, now) end
     return due
@@ -161,7 +166,8 @@ end
 
 -- Debits money whether it is there or not; what no credit covers is overrun.
 local function debit(a, amount)
-    a[OVERRUN] = a[OVERRUN] + max(0, amount - max(0, available(a)))
+    local short = amount - max(0, available(a))
+    if short > 0 then a[OVERRUN] = a[OVERRUN] + short end
     a[DEBITED] = a[DEBITED] + amount
 end
 
@@ -186,9 +192,9 @@ local function release(a, k)
     forget(k)
 end
 
--- What could pay for a key: units of allowances, bonus money, and money altogether.
-local function means(a, k, unit, now)
-    local offers, units, bonus = quote_of(k).offers, 0, 0
+-- What could pay under a quote that names these offers: units of allowances, bonus money, and money altogether.
+local function means(a, offers, unit, now)
+    local units, bonus = 0, 0
     if offers then
         for b = FIRST, #a, STRIDE do
             if pays(a, b, unit, offers, now) then
@@ -202,12 +208,12 @@ local function means(a, k, unit, now)
 end
 
 -- How many of so many units can be had, with so many in allowances and so much money, but not more than most.
-local function had_of(a, k, units, allowed, money, most)
-    units = min(units, most)
+local function had_of(a, k, q, units, allowed, money, most)
+    if units > most then units = most end
     if units <= allowed then return units end
-    local price = price_now(k)
+    local price, base = price_now(k, q)
     if not price then return allowed end
-    local first, last = places(a, k, allowed)
+    local first, last = places(a, k, q, base, allowed)
     local bought = reach(price, first, units - allowed, money)
     if first ~= last then bought = min(bought, reach(price, last, units - allowed, money)) end
     return allowed + bought
@@ -236,37 +242,38 @@ local function reserve(a, k, unit, wanted, least, now)
     local q = quote_of(k)
     least = max(1, min(least, wanted))
     if k[BEYOND] or q.overage then choose_overage(a, k, now) end
-    local allowed, bonus, unlimited = means(a, k, unit, now)
+    local allowed, bonus, unlimited = means(a, q.offers, unit, now)
     local money, most, stretch, beyond = unlimited, LIMIT * 2, nil, nil
     if q.meters then
         most, money, stretch, beyond = meters_room(a, q.meters, k[K_UNIT], least)
         money = min(unlimited, money)
     end
     if q.share and q.share > 0 then -- of what is left, exactly rounded down
-        local left = had_of(a, k, min(wanted, div(LIMIT, 101)) * 100, allowed, money, most)
-        local rest = fmod(left, 100)
+        local left = had_of(a, k, q, min(wanted, div(LIMIT, 101)) * 100, allowed, money, most)
+        local rest = left % 100
         wanted = min(wanted, max(max(least, q.floor), (left - rest) / 100 * q.share + div(rest * q.share, 100)))
     end
     if stretch then wanted = min(wanted, stretch) end
     if allowed >= least and allowed < wanted and k[BEYOND] and k[BEYOND][1] ~= '' then
         wanted = allowed -- a grant of its own, since what follows is on other terms
     end
-    local granted = had_of(a, k, wanted, allowed, money, most)
+    local granted = had_of(a, k, q, wanted, allowed, money, most)
     if granted < least then
         k[SHORT] = true
-        local capped = q.meters and had_of(a, k, least, allowed, unlimited, LIMIT * 2) >= least
+        local capped = q.meters and had_of(a, k, q, least, allowed, unlimited, LIMIT * 2) >= least
         return nil, capped and 'spending-limit' or 'insufficient-credit'
     end
     local paid = min(allowed, granted)
     local bought = granted - paid
     local due, terms = 0, q[1]
     if bought > 0 then
-        local price = price_now(k)
-        local first, last = places(a, k, paid)
-        due, terms = cost(price, first + bought) - cost(price, first), price[1]
+        local price, base = price_now(k, q)
+        local first, last = places(a, k, q, base, paid)
+        local before = cost(price, first)
+        due, terms = cost(price, first + bought) - before, price[1]
         if first ~= last then due = max(due, cost(price, last + bought) - cost(price, last)) end
     end
-    bonus = min(due, bonus)
+    if bonus > due then bonus = due end
     local ends = paid > 0 and reserve_in(a, k[PARTS], unit, q.offers, paid, now) or LIMIT
     if bonus > 0 then
         k[BEYOND] = k[BEYOND] or { '', 0 }
@@ -275,8 +282,8 @@ local function reserve(a, k, unit, wanted, least, now)
     a[RESERVED] = a[RESERVED] + due - bonus
     k[MONEY_UNITS] = k[MONEY_UNITS] + bought
     k[COST] = k[COST] + due - bonus
-    hold_meters(a, q.meters, k[K_UNIT], granted, due)
-    k[SHORT] = granted < wanted or had_of(a, k, least, allowed - paid, money - due, most - granted) < least
+    if q.meters then hold_meters(a, q.meters, k[K_UNIT], granted, due) end
+    k[SHORT] = granted < wanted or had_of(a, k, q, least, allowed - paid, money - due, most - granted) < least
     return granted, due - bonus, k[SHORT], ends < LIMIT and ends - now or -1, beyond or terms
 end
 

@@ -87,8 +87,9 @@ local function book_all(levels, at, operation, cause, door, session, reference, 
         local a, old = level.a, level.old
         local paid = a[DEBITED] - old[DEBITED] - a[CREDITED] + old[CREDITED]
         local margin = level.billing == 'resold' and below - paid
-        changed[n] = book(a, old, { at, level.a_name or level.s[S_ACCOUNT], operation, cause, door, session, reference },
-            house, outbox, level.entries, n > 1 and { n - 1, margin })
+        local entry = { at, level.a_name or level.s[S_ACCOUNT], operation, cause, door, session, reference,
+            nil, nil, nil, nil, nil, nil, nil, nil } -- room for a line
+        changed[n] = book(a, old, entry, house, outbox, level.entries, n > 1 and { n - 1, margin })
         below = paid
     end
     return changed

@@ -9,10 +9,10 @@ local function add_line(entry, house, bucket, asset, before, credited, debited, 
     entry[n + 1], entry[n + 2], entry[n + 3], entry[n + 4] = bucket, asset, credited, debited
     entry[n + 5], entry[n + 6], entry[n + 7] = reserved, overrun, before
     entry[n + 8] = before + credited - debited - reserved
-    if credited ~= 0 then call('HINCRBY', house, asset .. ':credited', digits(credited)) end
-    if debited ~= 0 then call('HINCRBY', house, asset .. ':debited', digits(debited)) end
-    if reserved ~= 0 then call('HINCRBY', house, asset .. ':reserved', digits(reserved)) end
-    if overrun ~= 0 then call('HINCRBY', house, asset .. ':overrun', digits(overrun)) end
+    if credited ~= 0 then call('HINCRBY', house, asset .. ':credited', credited) end
+    if debited ~= 0 then call('HINCRBY', house, asset .. ':debited', debited) end
+    if reserved ~= 0 then call('HINCRBY', house, asset .. ':reserved', reserved) end
+    if overrun ~= 0 then call('HINCRBY', house, asset .. ':overrun', overrun) end
 end
 
 local function write_entry(entry, outbox, list)

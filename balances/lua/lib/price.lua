@@ -12,6 +12,7 @@ local function read_quote(packed)
         for i = 4, 3 + n do offers[q[i]] = true end
     end
     q.offers = offers
+    q.asked, q.told = 0, 0 -- the last answer of cost
     q.first = 5 + n
     q.last = 4 + n + q[4 + n] * 5
     if #q > q.last then
@@ -21,50 +22,53 @@ local function read_quote(packed)
     return q
 end
 
-local function blocks_in(units, block)
-    local rest = fmod(units, block)
+-- What so many units cost in a step that begins with them; never more than LIMIT.
+local function due_for(q, step, units)
+    if units == 0 then return 0 end
+    local block = q[step + 1]
+    local rest = units % block
     local blocks = (units - rest) / block
     if rest > 0 then blocks = blocks + 1 end
-    return blocks
-end
-
-local function due_for(q, step, blocks)
-    if blocks == 0 then return 0 end
     local numerator = blocks * q[step + 2] + q[step + 4]
     if numerator >= LIMIT then return LIMIT end
     local per = q[step + 3]
     if per == 1 then return numerator end
-    return div(numerator, per)
+    return (numerator - numerator % per) / per
 end
 
+-- A charge asks for the same place several times in a row.
 local function cost(q, units)
     if units <= 0 then return 0 end
+    if units == q.asked then return q.told end
     local total, start = q[2], 0
     for step = q.first, q.last, 5 do
         local upto = q[step]
         local stop = (upto < 0 or units < upto) and units or upto
-        total = total + due_for(q, step, blocks_in(stop - start, q[step + 1]))
+        total = total + due_for(q, step, stop - start)
         if total >= LIMIT then error(RANGE) end
         if stop == units then break end
         start = stop
     end
+    q.asked, q.told = units, total
     return total
 end
 
 local function reach(q, units, wanted, budget)
     if wanted <= 0 then return 0 end
     local setup = q[2]
-    local goal = min(units + wanted, LIMIT - 1)
-    local left = min(cost(q, units) - setup + budget, LIMIT - 1 - setup)
+    local goal = units + wanted
+    if goal >= LIMIT then goal = LIMIT - 1 end
+    local left = cost(q, units) - setup + budget
+    if left >= LIMIT - setup then left = LIMIT - 1 - setup end
     if left < 0 then return 0 end
     local start, stop, open = 0, 0, true
     for step = q.first, q.last, 5 do
-        local upto, block = q[step], q[step + 1]
+        local upto = q[step]
         stop = (upto < 0 or goal < upto) and goal or upto
-        local due = due_for(q, step, blocks_in(stop - start, block))
+        local due = due_for(q, step, stop - start)
         if due > left then
             local affordable = div(min((left + 1) * q[step + 3], LIMIT) - 1 - q[step + 4], q[step + 2])
-            stop, open = start + max(0, affordable) * block, false
+            stop, open = start + max(0, affordable) * q[step + 1], false
             break
         end
         if stop == goal then break end

@@ -19,7 +19,7 @@ local BESIDE = 255 -- earlier answers kept for replay; the opening's is never dr
 
 local function read_session(key)
     local packed = call('GET', key)
-    return packed and open_packed(packed)
+    return packed and open_array(packed)
 end
 
 -- Sessions of two doors may have the same name by chance.
@@ -40,10 +40,10 @@ end
 -- Returns fingerprint and packed answer of an operation of this session, or nothing.
 local function find_answer(s, answers, operation)
     if s[LAST] == operation then return s[LAST_PRINT], s[LAST_ANSWER] end
-    if s[ANSWERED] == 0 or not string.find(s[EARLIER], tagged(operation), 1, true) then return end
+    if s[ANSWERED] == 0 or not find(s[EARLIER], tagged(operation), 1, true) then return end
     local known = call('HGET', answers, operation)
     if not known then return end -- the name was found inside another
-    local gap = string.find(known, ' ', 1, true)
+    local gap = find(known, ' ', 1, true)
     return string.sub(known, 1, gap - 1), string.sub(known, gap + 1)
 end
 
@@ -56,10 +56,10 @@ end
 local function drop_earlier(s)
     local names, at = s[EARLIER], 1
     while true do
-        local colon = string.find(names, ':', at, true)
+        local colon = find(names, ':', at, true)
         local stop = colon + tonumber(string.sub(names, at, colon - 1))
         local name = string.sub(names, colon + 1, stop)
-        local full = string.find(names, '.', stop + 2, true)
+        local full = find(names, '.', stop + 2, true)
         if name ~= s[OPENING] then
             s[EARLIER] = string.sub(names, 1, at - 1) .. string.sub(names, full + 1)
             s[FORGOTTEN] = max(s[FORGOTTEN], tonumber(string.sub(names, stop + 2, full - 1)))
@@ -120,6 +120,7 @@ local function pay(paid, bucket, units)
 end
 
 local function forget(k)
-    k[PARTS], k[MONEY_UNITS], k[COST], k[PROVISIONAL] = {}, 0, 0, false
+    if #k[PARTS] > 0 then k[PARTS] = {} end
+    k[MONEY_UNITS], k[COST], k[PROVISIONAL] = 0, 0, false
     for i = k[BEYOND] and #k[BEYOND] or 0, 3, -1 do k[BEYOND][i] = nil end
 end
