@@ -6,7 +6,7 @@ The queue knows nothing of sockets: it is given requests with a way to answer th
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -110,6 +110,11 @@ class PendingRequests:
     def __len__(self) -> int:
         return len(self._works)
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """To ask which one runs costs a system call."""
+        return asyncio.get_running_loop()
+
     @property
     def room(self) -> int:
         """How many may be in work now."""
@@ -123,7 +128,7 @@ class PendingRequests:
         """Answer 3004 to what is in work and give it up; a client repeats it."""
         if self._timer is not None:
             self._timer.cancel()
-        works, now = tuple(self._works.values()), asyncio.get_running_loop().time()
+        works, now = tuple(self._works.values()), self._loop.time()
         self._sessions.clear()
         for work in works:
             self._forget(work)
@@ -134,8 +139,7 @@ class PendingRequests:
 
     def submit(self, inbox: Inbox, request: Message, waited: float = 0.0) -> None:
         """Take a valid request, ``waited`` seconds old, into work, or attach a copy to the work it is a copy of."""
-        loop = asyncio.get_running_loop()
-        arrived = loop.time() - waited
+        arrived = self._loop.time() - waited
         key = request_key(request)
         inbox.octets += len(request.buffer)
         work = self._works.get(key)
@@ -153,7 +157,7 @@ class PendingRequests:
         work.waiters.append(waiter)
         self._waiting.append(waiter)
         if self._timer is None:
-            self._timer = loop.call_later(self._deadline, self._expire)
+            self._timer = self._loop.call_later(self._deadline, self._expire)
         if work.run is None:
             self._queue(work)
 
@@ -185,7 +189,7 @@ class PendingRequests:
             answer = UNABLE_TO_COMPLY
         else:
             if awaited is None:  # it only lets others go first
-                asyncio.get_running_loop().call_soon(self._step, work)
+                self._loop.call_soon(self._step, work)
             else:
                 awaited._asyncio_future_blocking = False  # what a task does: it is being waited for, as it should be
                 awaited.add_done_callback(partial(self._step, work))
@@ -197,7 +201,7 @@ class PendingRequests:
             return  # closed meanwhile
         self._forget(work)
         work.run = None
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if work.waiters:
             self._room.finished(now - work.waiters[0].arrived, now)
         for waiter in work.waiters:
@@ -208,7 +212,7 @@ class PendingRequests:
             # All its copies were told 3004 while it stood in line: it has not happened.
             self._forget(queue.popleft())
         if queue:
-            asyncio.get_running_loop().call_soon(self._start, queue[0])  # not within: a queue may be long
+            self._loop.call_soon(self._start, queue[0])  # not within: a queue may be long
         else:
             del self._sessions[work.key[0]]
 
@@ -239,14 +243,13 @@ class PendingRequests:
         They stand in order of arrival, but for the little that one peer's octets have waited longer than another's.
         """
         self._timer = None
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         while self._waiting:
             waiter = self._waiting[0]
             if waiter.work is not None:
                 due = waiter.arrived + self._deadline
                 if due > now:
-                    self._timer = loop.call_at(due, self._expire)
+                    self._timer = self._loop.call_at(due, self._expire)
                     return
                 waiter.work.waiters.remove(waiter)
                 self._answer(waiter, TOO_BUSY, now)
