@@ -408,3 +408,22 @@ async def test_names_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:
 async def test_the_ledger_answers_its_probe(ledger: Ledger) -> None:
     await ledger.probe()
     assert (await ledger.audit()).accounts == 0
+
+
+async def test_an_account_that_grows_large_is_charged_as_a_small_one(ledger: Ledger) -> None:
+    ann = await opened(ledger, "ann")
+    quote = replace(DATA, offers=("an offer with a name of some length",))
+    for number in range(70):  # from some hundred octets to several thousand, which the store reads another way
+        gift = Gift(
+            address=ann.address, operation=f"g{number}", offer=quote.offers[0], unit=Unit.OCTETS, amount=2, now=7
+        )
+        await ledger.give(gift)
+        use = Use(key="k", unit=Unit.OCTETS, used=min(number, 1), wanted=1, least=1, quote=quote)
+        charge = replace(
+            updating(ann, "s", str(number), 0, 0), phase=Phase.UPDATE if number else Phase.OPEN, uses=(use,)
+        )
+        charged = await ledger.charge(replace(charge, version=(await ledger.account(ann.address)).version))
+        assert (charged.verdict, charged.grants[0].granted, charged.grants[0].cost) == (Verdict.DONE, 1, 0)
+    account = await ledger.account(ann.address)
+    assert sum(bucket.counters.debited for bucket in account.buckets) == 69
+    assert (await ledger.audit()).balanced
