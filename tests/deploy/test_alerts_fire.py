@@ -32,7 +32,7 @@ NUMBER, CALLED = "491712340001", "+493012345678"
 SETTINGS = {
     "OCS_HTTP__REFRESH": "0.5",
     "OCS_BALANCES__REAPER_INTERVAL": "2",
-    "OCS_DIAMETER__WATCHDOG": "6",
+    "OCS_DIAMETER__WATCHDOG": "10",
     "OCS_SIP_CREDIT__RING": "2",
     "OCS_SIP_CREDIT__MAX_PENDING": "20",
     "OCS_CHARGING__CATALOGUE_FROM": "store",
@@ -222,8 +222,9 @@ CAUSES: dict[str, Callable[[Site], object]] = {
 """For each alert what brings it about; a peer of the quiet server has been mute from the start."""
 
 
-GAP = 9.0
-"""Seconds between two signs of life of the mute peer: longer than the longest interval of the watchdog."""
+GAP = 14.0
+"""Seconds between two signs of life of the mute peer: longer than the longest interval of the watchdog (12), after which
+it is suspected, and shorter than two of the shortest (8), after which it would be given up."""
 
 
 def mute(port: int, end: threading.Event) -> None:

@@ -83,4 +83,5 @@ def test_money_is_still_counted() -> None:
     metrics = Metrics("test")
     changes = Changes(metrics, Watches(Link("unix:///nowhere"), [Keys(0)]), lambda: NOW)
     changes.journalled(entry())
+    metrics.settle()
     assert metrics.debited_amount.labels("EUR", "house")._value.get() == 1e-6
