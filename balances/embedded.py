@@ -193,6 +193,7 @@ class EmbeddedStore:
             "appendonly": "yes",
             "appendfsync": self.fsync,
             "no-appendfsync-on-rewrite": "no",
+            "auto-aof-rewrite-min-size": "512mb",  # a small store would be written anew every few seconds under load
             "save": "",  # the append-only file is the one truth: no snapshots beside it
             "maxmemory": "0",
             "maxmemory-policy": "noeviction",  # money is never evicted
