@@ -97,7 +97,8 @@ class Session:
     """A session's messages. Identifiers, type, number and, in an event, the Session-Id are patched in place."""
 
     def __init__(self, profile: Profile, number: int, account: int, run: int) -> None:
-        self.id = f"gw.bench.example.net;{run:010};{number:010}"
+        kind = "gw" if profile.session else "ev"  # an event's number is its request's: no session may have the same
+        self.id = f"{kind}.bench.example.net;{run:010};{number:010}"
         self.profile = profile
         self.requests = 0
         self._open = self._encode(profile, account, OPEN)
