@@ -223,8 +223,8 @@ CAUSES: dict[str, Callable[[Site], object]] = {
 
 
 GAP = 14.0
-"""Seconds between two signs of life of the mute peer: longer than the longest interval of the watchdog (12), after which
-it is suspected, and shorter than two of the shortest (8), after which it would be given up."""
+"""Seconds between two signs of life of the mute peer: longer than the longest interval of the watchdog (12), after
+which it is suspected, and shorter than two of the shortest (8 each), after which it would be given up."""
 
 
 def mute(port: int, end: threading.Event) -> None:
