@@ -16,10 +16,14 @@ PROOF = 3
 
 SHARES = (50, 70, 90)
 PEERS = 4
-_ALL = 0.95
-"""Of a rate that is offered: more of it answered is all of it, but for what the end of the time cut off."""
 PACE = 1_500.0
 """Sessions that are opened and closed a second."""
+
+OVERLOADS = 4
+"""Rates offered, about, until the most that is done is known, and twice that."""
+
+_ALL = 0.95
+"""Of a rate that is offered: more of it answered is all of it, but for what the end of the time cut off."""
 
 
 class Durations(Record, frozen=True, kw_only=True):
@@ -32,7 +36,7 @@ class Durations(Record, frozen=True, kw_only=True):
 def seconds_of(run: Run, durations: Durations) -> float:
     """About how long a run takes."""
     opening = 4 + run.accounts / 3_000 + 2 * run.sessions / PACE
-    return opening + 18 * durations.search + (len(SHARES) + 1 + run.overload) * (durations.step + 1)
+    return opening + 18 * durations.search + (len(SHARES) + 1 + OVERLOADS * run.overload) * (durations.step + 1)
 
 
 def measure(run: Run, durations: Durations) -> Report:
@@ -107,10 +111,10 @@ def _overload(run: Run, best: float, server: Server, seconds: float) -> Overload
         result = load.overload(rate, seconds)
         return result["answered"] / max(result["seconds"], seconds), result
 
-    rate, (goodput, result) = best, done(best)
+    rate, (goodput, _) = best, done(best)
     while goodput >= _ALL * rate:
         best, rate = goodput, 1.3 * rate
-        goodput, result = done(rate)
+        goodput, _ = done(rate)
     best = max(best, goodput)
     goodput, result = done(2 * best)
     load.stop()

@@ -237,10 +237,7 @@ class Engine:
     async def _charge(self, event: ChargingEvent, catalogue: Catalogue) -> Outcome:
         if self.standin is not None:
             await self.standin.settled(event.session)
-        note = self._sessions.get(event.session) if event.phase in REPORTS else None
-        # A report of a session known here, as most requests are, need not wait.
-        known = self._subscribers.known(note.address) if note and note.address else None
-        known = known or await self._whose(event)
+        known = self._in_mind(event) or await self._whose(event)
         if known is None:
             return self._nobody(event)
         for _ in range(ATTEMPTS):
@@ -324,6 +321,11 @@ class Engine:
             reference=event.reference,
         )
 
+    def _in_mind(self, event: ChargingEvent) -> Subscriber | None:
+        """Whom to charge, if it is a report of a session known here: most requests are, and need not wait."""
+        note = self._sessions.get(event.session) if event.phase in REPORTS else None
+        return self._subscribers.known(note.address) if note and note.address else None
+
     async def _whose(self, event: ChargingEvent) -> Subscriber | None:
         """Whom to charge: a session that runs stays with its account, whoever has the identity now."""
         reporting = event.phase in REPORTS
@@ -365,14 +367,13 @@ class Engine:
     def _tell(self, event: ChargingEvent, quotation: Quotation, charged: Charged) -> None:
         if charged.replayed:
             return
+        quoted = quotation.told
         for meter in charged.warned:
             payer = quotation.chain.accounts[quotation.chain.payer]
             self.observer.warning_reached(payer.address.account, meter)
         if charged.verdict is not Verdict.DONE:
             return
-        for each, grant in zip(quotation.told, charged.grants, strict=False):  # later parts' grants come after them
-            if not grant.refused:
-                continue
+        for each, grant in zip(quoted, charged.grants[: len(quoted)], strict=True):
             unsettled = grant.refused == CROWDED or (each.quote is None and grant.refused and not grant.terms)
             if unsettled and (each.item.used or each.item.total):
                 self.observer.unquoted_usage(event.door, event.session, each.item.key)

@@ -50,7 +50,9 @@ class VaultObserver:
         self._errors = _Bound(metrics.store_errors.labels)
         self._lapsed = _Bound(metrics.reservations_lapsed.labels)
         self._credited = _Bound(lambda currency: Money(metrics.credited_amount.labels(currency)))
-        self._debited = _Bound(lambda unit: _Bound(lambda door: Money(metrics.debited_amount.labels(unit, door))))
+        self._debited = _Bound(
+            lambda currency: _Bound(lambda door: Money(metrics.debited_amount.labels(currency, door)))
+        )
         self._overrun = _Bound(lambda currency: Money(metrics.overrun_amount.labels(currency)))
         for reason in ("timeout", "connection", "overload", "reply"):
             self._errors[reason]  # from 0 on: what begins at 1 is no increase to whoever alerts on it

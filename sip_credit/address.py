@@ -50,12 +50,12 @@ def decimal(text: str, limit: int, what: str) -> int:
 
 def split_outside_quotes(text: str, separator: str) -> list[str]:
     """Split at a separator that stands neither in a quoted string nor in ``<>``; parts are stripped."""
-    before, opened, rest = text.partition("<")
-    if not opened and '"' not in text:
-        return [part.strip(LWS) for part in text.split(separator)]
-    if opened and '"' not in text and "\\" not in text:  # as nearly all are
-        inside, closed, after = rest.partition(">")
-        if closed and "<" not in inside and "<" not in after and ">" not in before and ">" not in after:
+    if '"' not in text:
+        before, opened, rest = text.partition("<")
+        if not opened:
+            return [part.strip(LWS) for part in text.split(separator)]
+        inside, _, after = rest.partition(">")
+        if "\\" not in text and text.count("<") == text.count(">") == 1 and ">" not in before:  # as nearly all are
             first, last = before.split(separator), after.split(separator)
             middle = f"{first[-1]}<{inside}>{last[0]}"
             return [part.strip(LWS) for part in (*first[:-1], middle, *last[1:])]
@@ -238,8 +238,6 @@ def _parse_sip_uri(text: str, scheme: str, rest: str) -> Uri:
 
 def _uri_parameters(parts: list[str]) -> Parameters:
     """URI parameters: more characters are allowed than in header parameters, and oddities are not ours to judge."""
-    if not parts:
-        return ()
     named = [part.partition("=") for part in parts if part]
     return tuple([(name.lower(), _unescape(value) if equals else None) for name, equals, value in named])
 

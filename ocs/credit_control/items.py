@@ -88,7 +88,7 @@ class _ItemForm:
     def __init__(self, form: Form, group: Group, phase: Phase, kind: ServiceKind, *, bare: bool) -> None:
         self._rating_group = form.field(group, avps.RATING_GROUP)
         self._service_ids = form.fields(group, avps.SERVICE_IDENTIFIER)
-        self.named = [] if bare else [slice(at, at + len(group.octets(at))) for at in _naming(group)]
+        self.named = [] if bare else [group.span(at) for at in _naming(group)]
         """Where the octets stand that name it."""
         containers = form.groups(group, avps.USED_SERVICE_UNIT)
         used = [_units(form, container) for container in containers]
@@ -210,8 +210,8 @@ def _plain(field: int) -> Callable[[Values, set[str]], int]:
 
 def _money(form: Form, money: Group) -> Callable[[Values, set[str]], int]:
     """CC-Money in micro-units: Value-Digits * 10^Exponent; what is finer than a micro-unit or negative is refused."""
-    value = money.require(avps.UNIT_VALUE)
-    (whole,) = (slice(at, at + len(money.octets(at))) for at in money.positions(avps.UNIT_VALUE.key)[:1])
+    value = form.group(money, avps.UNIT_VALUE) or money.require(avps.UNIT_VALUE)
+    whole = money.span(money.positions(avps.UNIT_VALUE.key)[0])
     digits_field, exponent_field = form.field(value, avps.VALUE_DIGITS), form.field(value, avps.EXPONENT)
     code_field = form.field(money, avps.CURRENCY_CODE)
 

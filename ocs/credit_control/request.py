@@ -87,7 +87,8 @@ class RequestForm:
         self._type = form.fixed(message, avps.CC_REQUEST_TYPE)
         self._phase = phase = PHASES[self._type]
         self._action = _action(form, message, phase)
-        kind = _kind(form.fixed(message, avps.SERVICE_CONTEXT_ID), self._action)
+        self._service_context = form.fixed(message, avps.SERVICE_CONTEXT_ID)
+        kind = _kind(self._service_context, self._action)
         self._number = form.field(message, avps.CC_REQUEST_NUMBER)
         self._session = form.field(message, avps.SESSION_ID)
         self._sub_session = form.field(message, avps.CC_SUB_SESSION_ID)
@@ -95,7 +96,6 @@ class RequestForm:
         self._state_id = form.field(message, avps.ORIGIN_STATE_ID)
         self._host = form.fixed(message, avps.ORIGIN_HOST)
         self._realm = form.fixed(message, avps.ORIGIN_REALM)
-        self._service_context = form.fixed(message, avps.SERVICE_CONTEXT_ID)
         self._items = ItemsForm(form, message, phase, kind)
         self._identities = naming(form, message)
         self._service = describing(form, message, kind, phase, parameters)

@@ -32,12 +32,16 @@ def describing(
         return describe
     infos = [
         (
-            form.field(message.at(avps.SERVICE_PARAMETER_INFO, position), avps.SERVICE_PARAMETER_TYPE),
-            form.field(message.at(avps.SERVICE_PARAMETER_INFO, position), avps.SERVICE_PARAMETER_VALUE),
+            form.field(info, avps.SERVICE_PARAMETER_TYPE),
+            form.field(info, avps.SERVICE_PARAMETER_VALUE),
             message.flags(position) & MANDATORY_FLAG,
-            slice(position, position + len(message.octets(position))),
+            message.span(position),
         )
-        for position in message.positions(avps.SERVICE_PARAMETER_INFO.key)
+        for info, position in zip(
+            form.groups(message, avps.SERVICE_PARAMETER_INFO),
+            message.positions(avps.SERVICE_PARAMETER_INFO.key),
+            strict=True,
+        )
     ]
 
     def read(values: Values) -> Service | None:

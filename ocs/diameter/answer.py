@@ -94,8 +94,8 @@ def _echoed(request: Message) -> tuple[slice, ...]:
     layout = request.layout
     if layout is not None and layout.echoed is not None:
         return layout.echoed
-    found = [(request.positions(avp.key)[:1], size) for avp, size in _ECHOED]
-    echoed = tuple(slice(at[0], at[0] + size) for at, size in found if at and len(request.octets(at[0])) == size)
+    found = [(request.span(at), size) for avp, size in _ECHOED for at in request.positions(avp.key)[:1]]
+    echoed = tuple(span for span, size in found if span.stop - span.start == size)
     if layout is not None:
         layout.echoed = echoed
     return echoed

@@ -62,10 +62,8 @@ class Form:
 
     def field(self, group: Group, avp: Avp[Any]) -> int:
         """The field of the (first) AVP of this kind in a group. Raises RemoteError if its length is wrong."""
-        position: Any = group.index.get(avp.key)
-        if position is None:
-            return ABSENT
-        return self._at(group, avp, position[0] if position.__class__ is list else position)
+        positions = group.positions(avp.key)
+        return self._at(group, avp, positions[0]) if positions else ABSENT
 
     def fields(self, group: Group, avp: Avp[Any]) -> list[int]:
         """The fields of all AVPs of this kind in a group."""
@@ -84,8 +82,9 @@ class Form:
 
     def groups(self, group: Group, avp: GroupedAvp) -> list[Group]:
         """All of them."""
-        found = [group.at(avp, position) for position in group.positions(avp.key)]
-        if self._layout is not None and not all(at in self._layout.groups for at in group.positions(avp.key)):
+        positions = group.positions(avp.key)
+        found = [group.at(avp, position) for position in positions]
+        if self._layout is not None and not self._layout.groups.keys() >= set(positions):
             self.lasting = False  # nobody could look into it when the layout was learnt: it may be another next time
         return found
 

@@ -134,6 +134,10 @@ class Group:
         """The complete AVP at a position of the index."""
         return cut(self.buffer, position)
 
+    def span(self, position: int) -> slice:
+        """Where the complete AVP at a position of the index stands, its padding included."""
+        return slice(position, position + len(self.octets(position)))
+
     def flags(self, position: int) -> int:
         """The AVP flags at a position of the index."""
         return self.buffer[position + 4]
