@@ -30,6 +30,9 @@ _LIKE_A_SUB_SESSION = re.compile(r";sub=\d*$")
 _COST_WANTED = (1, 2)
 """AoC-Request-Type: AoC_FULL, AoC_COST_ONLY."""
 
+_KEPT = (Phase.OPEN, Phase.UPDATE)
+"""The phases after which a session goes on: its client is kept with it."""
+
 PHASES = {1: Phase.OPEN, 2: Phase.UPDATE, 3: Phase.CLOSE, 4: Phase.EVENT}
 ACTIONS = {0: Action.DEBIT, 1: Action.REFUND, 2: Action.CHECK_BALANCE, 3: Action.PRICE_ENQUIRY}
 
@@ -95,7 +98,7 @@ class RequestForm:
         self._stamp = form.field(message, avps.EVENT_TIMESTAMP)
         self._state_id = form.field(message, avps.ORIGIN_STATE_ID)
         self._host = form.fixed(message, avps.ORIGIN_HOST)
-        self._realm = form.fixed(message, avps.ORIGIN_REALM)
+        self._realm = form.fixed(message, avps.ORIGIN_REALM) if phase in _KEPT else ""
         self._items = ItemsForm(form, message, phase, kind)
         self._identities = naming(form, message)
         self._service = describing(form, message, kind, phase, parameters)
@@ -133,7 +136,7 @@ class RequestForm:
             refund_of=_refund_of(values[self._refunded], session) if action is Action.REFUND else "",
             amount=amount,
             currency=currency,
-            context=self._context(values) if phase is Phase.OPEN or phase is Phase.UPDATE else None,
+            context=self._context(values) if phase in _KEPT else None,
         )
         return CreditControlRequest(event, Style(keys, self._items.multiple, self._cost), self._failed)
 

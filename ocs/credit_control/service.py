@@ -144,17 +144,21 @@ def _call(form: Form, ims: Group, plain: Service) -> Callable[[Values], Service]
 
 def _message(form: Form, sms: Group, plain: Service, where: Describe) -> Describe:
     """A message, and where its sender is, which PS-Information beside it tells (TS 32.274 clause 6.3.1)."""
-    called = [
-        form.field(address, avps.ADDRESS_DATA)
-        for recipient in form.groups(sms, avps.RECIPIENT_INFO)
-        for address in form.groups(recipient, avps.RECIPIENT_ADDRESS)
-    ]
+    called = next(
+        (
+            form.field(address, avps.ADDRESS_DATA)
+            for recipient in form.groups(sms, avps.RECIPIENT_INFO)
+            for address in form.groups(recipient, avps.RECIPIENT_ADDRESS)
+            if address.echo(avps.ADDRESS_DATA) not in (b"", avps.ADDRESS_DATA.example())
+        ),
+        ABSENT,
+    )
     originator = form.field(sms, avps.ORIGINATOR_SCCP_ADDRESS)
 
     def read(values: Values) -> Service | None:
         numbers = {
             "calling": _number(values[originator] or ""),
-            "called": _number(next((values[field] for field in called if values[field]), "")),
+            "called": _number(values[called] or ""),
         }
         at = where(values)
         return None if at is None else replace(at, context=plain.context, origin=plain.origin, **numbers)

@@ -7,12 +7,13 @@ import pytest
 from ocs.credit_control.request import read
 from ocs.diameter import avps
 from ocs.diameter.codec import encode_message
+from ocs.diameter.dictionary import Avp
 from ocs.diameter.errors import LocalError, RemoteError
 from ocs.diameter.forms import ABSENT, OCTETS, Form
 from ocs.diameter.layouts import Layouts
 from ocs.diameter.message import Message
 from ocs.diameter.validate import check_request
-from tests.gateway import DATA, SMS, VOICE, ccr, subscriber
+from tests.gateway import DATA, REALM, SMS, VOICE, ccr, subscriber
 
 NOW = 1_900_000_000_000
 PARAMETERS = {7: "apn"}
@@ -175,3 +176,23 @@ def test_fields() -> None:
     assert form.field(message, avps.USER_NAME) == ABSENT
     values = form.read(message.buffer)
     assert (values[number], values[session], values[ABSENT], values[OCTETS]) == (1, "gw;1;1", None, message.buffer)
+
+
+def spoilt(parts: tuple[bytes, ...], avp: Avp[str], value: str) -> Message:
+    """A message in which a text is no UTF-8 any more."""
+    octets, right = encode_message(0xC0, 272, 4, 1, 1, parts), avp.encode(value)
+    assert octets.count(right) == 1
+    return passed(octets.replace(right, right.replace(value.encode(), b"\xff" + value[1:].encode())))
+
+
+def test_what_nobody_needs_may_be_no_text() -> None:
+    """An end tells no client to keep; of several recipients the first one that has an address is the one called."""
+    closing = ccr("gw;1;1", 3, 1, service(USED.encode([VOLUME])), context=DATA)
+    assert told(spoilt(closing, avps.ORIGIN_REALM, REALM)).event.context is None
+    addresses = [
+        avps.RECIPIENT_ADDRESS.encode([avps.ADDRESS_DATA.encode(number)]) for number in ("", "+491701", "+491702")
+    ]
+    sms = avps.SMS_INFORMATION.encode([avps.RECIPIENT_INFO.encode(addresses)])
+    parts = ccr("gw;1;3", 4, 0, avps.REQUESTED_ACTION.encode(0), avps.SERVICE_INFORMATION.encode([sms]), context=SMS)
+    assert told(spoilt(parts, avps.ADDRESS_DATA, "+491702")).event.service.called == "+491701"
+    assert told(spoilt(parts, avps.ADDRESS_DATA, "+491701"))[0] == 5004
